@@ -1,0 +1,31 @@
+"""Plain text: paragraphs separated by blank lines. Knows of no markup and changes no character."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from indexers.parsing.decoding import decode
+from rag.types import Block, Document
+
+
+def parse_text(data: bytes) -> Document:
+    """Read plain text in any encoding; it has no title of its own."""
+    text = decode(data)
+    if not text.strip():
+        return Document(text="")
+    return Document(text=text, blocks=tuple(_paragraphs(text)))
+
+
+def _paragraphs(text: str) -> Iterator[Block]:
+    start: int | None = None
+    end = position = 0
+    for line in text.split("\n"):
+        if line.strip():
+            start = position if start is None else start
+            end = position + len(line)
+        elif start is not None:
+            yield Block("paragraph", start, end)
+            start = None
+        position += len(line) + 1
+    if start is not None:
+        yield Block("paragraph", start, end)

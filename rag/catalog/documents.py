@@ -1,0 +1,231 @@
+"""Documents as readers and syncs see them: units of work that only read.
+
+`visible` is the verifying query: what it does not return, nobody may see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection as Many
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from rag.catalog import tables as t
+from rag.errors import NotFound
+from rag.types import Metadata, Principal
+
+SLICE = 500  # values of one IN: databases limit bound parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """The visible version of a document that the caller may read."""
+
+    attempt: int
+    uri: str
+    title: str
+    metadata: Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What a sync compares with: one indexed document of a source."""
+
+    document_id: str
+    external_id: str
+    uri: str
+    attempt: int
+    fingerprint: str
+    digest: str
+    access: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A document as it is shown: its visible version and where its text lies."""
+
+    id: str
+    collection: str
+    uri: str
+    external_id: str
+    title: str
+    metadata: Metadata
+    access: tuple[str, ...]
+    chunks: int
+    digest: str
+    text_digest: str
+    updated: float
+
+
+def visible(
+    connection: Connection, generation_id: str, document_ids: Many[str], principal: Principal
+) -> dict[str, Visible]:
+    """Return those of the documents that exist in the generation and the caller may read.
+
+    The generation must have come from a collection of the principal's tenant.
+    """
+    found: dict[str, Visible] = {}
+    ids = list(document_ids)
+    for start in range(0, len(ids), SLICE):
+        rows = connection.execute(
+            _VISIBLE,
+            {
+                "generation": generation_id,
+                "documents": ids[start : start + SLICE],
+                "subjects": sorted(principal.subjects),
+            },
+        )
+        for document, attempt, uri, title, metadata in rows:
+            found[document] = Visible(attempt, uri, title, metadata)
+    return found
+
+
+def known_documents(connection: Connection, generation_id: str, source_id: str) -> dict[str, Known]:
+    """Return the source's indexed documents by external id."""
+    subjects: dict[str, set[str]] = {}
+    for document, subject in connection.execute(
+        sa.select(t.document_access).join(t.documents).where(t.documents.c.source == source_id)
+    ):
+        subjects.setdefault(document, set()).add(subject)
+    rows = connection.execute(
+        sa.select(
+            t.documents.c.id,
+            t.documents.c.external_id,
+            t.documents.c.uri,
+            t.versions.c.attempt,
+            t.versions.c.fingerprint,
+            t.versions.c.digest,
+        )
+        .join(t.versions, t.versions.c.document == t.documents.c.id)
+        .where(t.documents.c.source == source_id, t.versions.c.generation == generation_id)
+    )
+    return {
+        row.external_id: Known(*row, access=frozenset(subjects.get(row.id, ()))) for row in rows
+    }
+
+
+def document_ids(connection: Connection, collection_id: str) -> list[str]:
+    """Return the ids of all documents of a collection."""
+    rows = connection.execute(
+        sa.select(t.documents.c.id).where(t.documents.c.collection == collection_id)
+    )
+    return list(rows.scalars())
+
+
+def readers(connection: Connection, document_id: str) -> set[str]:
+    """Return the subjects that may read a document."""
+    rows = connection.execute(
+        sa.select(t.document_access.c.subject).where(t.document_access.c.document == document_id)
+    )
+    return set(rows.scalars())
+
+
+def digests(connection: Connection, generation_id: str, document_ids: Many[str]) -> dict[str, str]:
+    """Return the content digests of the documents' visible versions."""
+    rows = connection.execute(
+        sa.select(t.versions.c.document, t.versions.c.digest).where(
+            t.versions.c.generation == generation_id, t.versions.c.document.in_(document_ids)
+        )
+    )
+    return {row.document: row.digest for row in rows}
+
+
+def list_documents(
+    connection: Connection,
+    generation_id: str,
+    principal: Principal,
+    *,
+    limit: int,
+    after: tuple[str, str] = ("", ""),
+) -> list[Stored]:
+    """List a page of readable documents by (uri, id), after that cursor."""
+    rows = connection.execute(
+        _stored(principal)
+        .where(
+            t.versions.c.generation == generation_id,
+            sa.tuple_(t.documents.c.uri, t.documents.c.id) > sa.tuple_(*map(sa.literal, after)),
+        )
+        .order_by(t.documents.c.uri, t.documents.c.id)
+        .limit(limit)
+    ).all()
+    return [_with_access(connection, row) for row in rows]
+
+
+def get_document(connection: Connection, document_id: str, principal: Principal) -> Stored:
+    """Return a document of the principal's tenant that it may read; else raise `NotFound`."""
+    row = connection.execute(
+        _stored(principal).where(
+            t.documents.c.id == document_id, t.versions.c.generation == t.collections.c.live
+        )
+    ).first()
+    if row is None:
+        raise NotFound(f"there is no document {document_id!r}", hint="see: rag documents list")
+    return _with_access(connection, row)
+
+
+_READABLE = (
+    sa.select(sa.literal(1))
+    .where(
+        t.document_access.c.document == t.versions.c.document,
+        t.document_access.c.subject.in_(sa.bindparam("subjects", expanding=True)),
+    )
+    .correlate(t.versions)
+    .exists()
+)
+
+_VISIBLE = (
+    sa.select(
+        t.versions.c.document,
+        t.versions.c.attempt,
+        t.documents.c.uri,
+        t.versions.c.title,
+        t.versions.c.metadata,
+    )
+    .join(t.documents, t.documents.c.id == t.versions.c.document)
+    .where(
+        t.versions.c.generation == sa.bindparam("generation"),
+        t.versions.c.document.in_(sa.bindparam("documents", expanding=True)),
+        _READABLE,
+    )
+)
+
+
+def _stored(principal: Principal) -> sa.Select[Any]:
+    return (
+        sa.select(
+            t.documents.c.id,
+            t.collections.c.name,
+            t.documents.c.uri,
+            t.documents.c.external_id,
+            t.versions.c.title,
+            t.versions.c.metadata,
+            t.versions.c.chunks,
+            t.versions.c.digest,
+            t.versions.c.text_digest,
+            t.versions.c.updated,
+        )
+        .join(t.versions, t.versions.c.document == t.documents.c.id)
+        .join(t.collections, t.collections.c.id == t.documents.c.collection)
+        .where(
+            t.collections.c.tenant == principal.tenant,
+            _READABLE.params(subjects=sorted(principal.subjects)),
+        )
+    )
+
+
+def _with_access(connection: Connection, row: Any) -> Stored:
+    return Stored(
+        id=row.id,
+        collection=row.name,
+        uri=row.uri,
+        external_id=row.external_id,
+        title=row.title,
+        metadata=row.metadata,
+        access=tuple(sorted(readers(connection, row.id))),
+        chunks=row.chunks,
+        digest=row.digest,
+        text_digest=row.text_digest,
+        updated=row.updated,
+    )

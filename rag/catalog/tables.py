@@ -1,0 +1,169 @@
+"""The catalog's tables: the truth about documents, versions, access and work under way.
+
+Plain columns only (no database's own types), so that SQLite and Postgres hold the same shape.
+Times are epoch seconds. A change here is a new migration and a new HEAD.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+HEAD = "0001"
+"""The newest migration; a data folder at another revision is upgraded or refused."""
+
+metadata = MetaData()
+BIG = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up INTEGER keys only
+
+
+tenants = Table(
+    "tenants",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("created", Float, nullable=False),
+)
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant", ForeignKey("tenants.id"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("live", String, comment="the generation that answers"),
+    Column("created", Float, nullable=False),
+    UniqueConstraint("tenant", "name"),
+)
+
+generations = Table(
+    "generations",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("collection", ForeignKey("collections.id"), nullable=False, index=True),
+    Column("state", String, nullable=False, comment="building, live or retired"),
+    Column("store", String, nullable=False),
+    Column("chunker", JSON, nullable=False),
+    Column("embedder", JSON, nullable=False),
+    Column("sparse", JSON, nullable=False),
+    Column("dim", Integer, nullable=False),
+    Column("chunks", Integer, nullable=False, comment="visible chunks"),
+    Column("created", Float, nullable=False),
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("collection", ForeignKey("collections.id"), nullable=False),
+    Column("kind", String, nullable=False),
+    Column("root", String, nullable=False),
+    Column("created", Float, nullable=False),
+    UniqueConstraint("collection", "kind", "root"),
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("collection", ForeignKey("collections.id"), nullable=False, index=True),
+    Column("source", ForeignKey("sources.id"), nullable=False),
+    Column("external_id", String, nullable=False),
+    Column("uri", String, nullable=False),
+    Column("created", Float, nullable=False),
+    UniqueConstraint("source", "external_id"),
+)
+
+document_access = Table(
+    "document_access",
+    metadata,
+    Column("document", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Column("subject", String, primary_key=True),
+    comment="who may read; no row is nobody",
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("generation", ForeignKey("generations.id"), primary_key=True),
+    Column("document", ForeignKey("documents.id"), primary_key=True, index=True),
+    Column("attempt", BigInteger, nullable=False, comment="the visible attempt"),
+    Column("fingerprint", String, nullable=False, comment="the source's cheap sign of change"),
+    Column("digest", String, nullable=False, comment="of the content"),
+    Column("text_digest", String, nullable=False, comment="of the parsed text, in blobs"),
+    Column("title", String, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    Column("terms", LargeBinary, nullable=False, comment="uint32 pairs: term, chunks with it"),
+    Column("updated", Float, nullable=False),
+    comment="the one visible version of a document in a generation",
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("generation", ForeignKey("generations.id"), nullable=False),
+    Column("document", String, nullable=False, index=True),
+    Column("text_digest", String, nullable=False),
+    Column("state", String, nullable=False, comment="open, committed or abandoned"),
+    Column("lease_until", Float, nullable=False),
+    Index("attempts_open", "state", "lease_until"),
+    comment="numbers of writes; a number is never reused",
+    sqlite_autoincrement=True,
+)
+
+deletions = Table(
+    "deletions",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("generation", ForeignKey("generations.id"), nullable=False),
+    Column("document", String, nullable=False),
+    Column("attempt", BigInteger, nullable=False),
+    Column("text_digest", String, nullable=False),
+    Column("created", Float, nullable=False),
+    comment="outbox: rows and texts that no reader may see and every writer drains",
+    sqlite_autoincrement=True,
+)
+
+frequencies = Table(
+    "frequencies",
+    metadata,
+    Column("generation", String, primary_key=True),
+    Column("term", BigInteger, primary_key=True, autoincrement=False),
+    Column("chunks", Integer, nullable=False, comment="visible chunks with the term"),
+    sqlite_with_rowid=False,
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("collection", ForeignKey("collections.id"), nullable=False, index=True),
+    Column("kind", String, nullable=False),
+    Column("state", String, nullable=False, comment="running, done, interrupted or failed"),
+    Column("counts", JSON, nullable=False),
+    Column("started", Float, nullable=False),
+    Column("updated", Float, nullable=False),
+)
+
+failures = Table(
+    "failures",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("run", ForeignKey("runs.id"), nullable=False, index=True),
+    Column("uri", String, nullable=False),
+    Column("error", String, nullable=False),
+    Column("created", Float, nullable=False),
+    sqlite_autoincrement=True,
+)

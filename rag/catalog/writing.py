@@ -1,0 +1,254 @@
+"""The commit protocol: attempts, compare-and-set, the outbox. Units of work that write.
+
+A write of a document takes an attempt number, puts its chunks into the store under it, and commits
+by "the visible attempt is still the one I read: make it mine". Whatever lost, expired or was
+replaced goes to the outbox, which every writer drains. A reader sees the old version or the new.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from rag.catalog import tables as t
+from rag.catalog.outbox import post_deletions
+from rag.catalog.statistics import count_terms
+from rag.types import Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A new version of a document, on its way to be visible."""
+
+    document_id: str
+    collection_id: str
+    source_id: str
+    external_id: str
+    uri: str
+    access: tuple[str, ...]
+    fingerprint: str
+    digest: str
+    text_digest: str
+    title: str
+    metadata: Metadata
+    chunks: int
+    terms: bytes
+    """From `statistics.pack_terms`."""
+    expected: int | None
+    """The visible attempt when the work began; None when there was none."""
+    attempt: int = 0
+    """From `begin`."""
+
+
+def begin(
+    connection: Connection, generation_id: str, writes: Sequence[Write], *, lease_s: float
+) -> list[Write]:
+    """Take an attempt number for each write; its rows may now go into the store."""
+    if not writes:
+        return []
+    until = time.time() + lease_s
+    ids = connection.execute(
+        t.attempts.insert().returning(t.attempts.c.id, sort_by_parameter_order=True),
+        [
+            {
+                "generation": generation_id,
+                "document": write.document_id,
+                "text_digest": write.text_digest,
+                "state": "open",
+                "lease_until": until,
+            }
+            for write in writes
+        ],
+    ).scalars()
+    return [replace(write, attempt=attempt) for write, attempt in zip(writes, ids, strict=True)]
+
+
+def commit(connection: Connection, generation_id: str, writes: Sequence[Write]) -> list[bool]:
+    """Make each write the visible version if it may; the others go to the outbox."""
+    now = time.time()
+    current = _versions(connection, generation_id, [w.document_id for w in writes])
+    still_open = _open_attempts(connection, [w.attempt for w in writes])
+    won, outbox, states = [], [], []
+    seen: set[str] = set()
+    deltas: list[tuple[bytes, int]] = []
+    chunks = 0
+    for write in writes:
+        before = current.get(write.document_id)
+        unchanged = (before and before.attempt) == write.expected
+        wins = unchanged and write.attempt in still_open and write.document_id not in seen
+        seen.add(write.document_id)
+        won.append(wins)
+        states.append({"id_": write.attempt, "state": "committed" if wins else "abandoned"})
+        if not wins:
+            outbox.append((write.document_id, write.attempt, write.text_digest))
+            continue
+        _put_document(connection, generation_id, write, now)
+        deltas.append((write.terms, +1))
+        chunks += write.chunks
+        if before is not None:
+            outbox.append((write.document_id, before.attempt, before.text_digest))
+            deltas.append((before.terms, -1))
+            chunks -= before.chunks
+    if states:
+        connection.execute(
+            t.attempts.update()
+            .where(t.attempts.c.id == sa.bindparam("id_"), t.attempts.c.state == "open")
+            .values(state=sa.bindparam("state")),
+            states,
+        )
+    count_terms(connection, generation_id, deltas, chunks)
+    post_deletions(connection, generation_id, outbox, now)
+    return won
+
+
+def remove(connection: Connection, document_ids: Mapping[str, int | None]) -> list[str]:
+    """Make documents unfindable in every generation; return those that went.
+
+    The value is the visible attempt that the caller saw in the live generation: when another
+    writer has committed since, the document stays. None removes whatever is there.
+    """
+    gone = []
+    for document_id, expected in document_ids.items():
+        rows = connection.execute(
+            sa.select(t.versions).where(t.versions.c.document == document_id)
+        ).all()
+        if expected is not None and expected not in {row.attempt for row in rows}:
+            continue
+        for row in rows:
+            count_terms(connection, row.generation, [(row.terms, -1)], -row.chunks)
+            post_deletions(
+                connection,
+                row.generation,
+                [(document_id, row.attempt, row.text_digest)],
+                time.time(),
+            )
+        connection.execute(t.versions.delete().where(t.versions.c.document == document_id))
+        connection.execute(
+            t.document_access.delete().where(t.document_access.c.document == document_id)
+        )
+        connection.execute(t.documents.delete().where(t.documents.c.id == document_id))
+        gone.append(document_id)
+    return gone
+
+
+def touch(connection: Connection, generation_id: str, fingerprints: Mapping[str, str]) -> None:
+    """Note the new fingerprints of documents whose content did not change."""
+    if fingerprints:
+        connection.execute(
+            t.versions.update()
+            .where(
+                t.versions.c.generation == generation_id,
+                t.versions.c.document == sa.bindparam("document_"),
+            )
+            .values(fingerprint=sa.bindparam("fingerprint_")),
+            [{"document_": d, "fingerprint_": f} for d, f in fingerprints.items()],
+        )
+
+
+def set_access(connection: Connection, document_id: str, access: Iterable[str]) -> None:
+    """Replace who may read a document."""
+    connection.execute(
+        t.document_access.delete().where(t.document_access.c.document == document_id)
+    )
+    rows = [{"document": document_id, "subject": subject} for subject in sorted(set(access))]
+    if rows:
+        connection.execute(t.document_access.insert(), rows)
+
+
+def abandon_expired(connection: Connection, generation_id: str) -> int:
+    """Give up open attempts whose lease ran out: their rows go to the outbox."""
+    now = time.time()
+    rows = connection.execute(
+        t.attempts.update()
+        .where(
+            t.attempts.c.generation == generation_id,
+            t.attempts.c.state == "open",
+            t.attempts.c.lease_until < now,
+        )
+        .values(state="abandoned")
+        .returning(t.attempts.c.document, t.attempts.c.id, t.attempts.c.text_digest)
+    ).all()
+    post_deletions(connection, generation_id, [tuple(row) for row in rows], now)
+    return len(rows)
+
+
+def abandon(connection: Connection, generation_id: str, writes: Sequence[Write]) -> None:
+    """Give up attempts that will not be finished, at once."""
+    mine = sorted(_open_attempts(connection, [write.attempt for write in writes]))
+    connection.execute(
+        t.attempts.update().where(t.attempts.c.id.in_(mine)).values(state="abandoned")
+    )
+    lost = [(w.document_id, w.attempt, w.text_digest) for w in writes if w.attempt in mine]
+    post_deletions(connection, generation_id, lost, time.time())
+
+
+# --- parts ---------------------------------------------------------------------------------------
+
+
+def _versions(
+    connection: Connection, generation_id: str, documents: Sequence[str]
+) -> dict[str, Any]:
+    rows = connection.execute(
+        sa.select(
+            t.versions.c.document,
+            t.versions.c.attempt,
+            t.versions.c.text_digest,
+            t.versions.c.chunks,
+            t.versions.c.terms,
+        ).where(t.versions.c.generation == generation_id, t.versions.c.document.in_(documents))
+    )
+    return {row.document: row for row in rows}
+
+
+def _open_attempts(connection: Connection, attempts: Sequence[int]) -> set[int]:
+    rows = connection.execute(
+        sa.select(t.attempts.c.id).where(
+            t.attempts.c.id.in_(attempts), t.attempts.c.state == "open"
+        )
+    )
+    return set(rows.scalars())
+
+
+def _put_document(connection: Connection, generation_id: str, write: Write, now: float) -> None:
+    document = {
+        "id": write.document_id,
+        "collection": write.collection_id,
+        "source": write.source_id,
+        "external_id": write.external_id,
+        "uri": write.uri,
+        "created": now,
+    }
+    version = {
+        "generation": generation_id,
+        "document": write.document_id,
+        "attempt": write.attempt,
+        "fingerprint": write.fingerprint,
+        "digest": write.digest,
+        "text_digest": write.text_digest,
+        "title": write.title,
+        "metadata": dict(write.metadata),
+        "chunks": write.chunks,
+        "terms": write.terms,
+        "updated": now,
+    }
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    connection.execute(
+        dialect.insert(t.documents)
+        .values(document)
+        .on_conflict_do_update(index_elements=["id"], set_={"uri": write.uri})
+    )
+    keys = ("generation", "document")
+    connection.execute(
+        dialect.insert(t.versions)
+        .values(version)
+        .on_conflict_do_update(
+            index_elements=keys, set_={k: v for k, v in version.items() if k not in keys}
+        )
+    )
+    set_access(connection, write.document_id, write.access)

@@ -1,0 +1,52 @@
+"""Sentences of hits as quotes: where each stands in its document, so that a citation lands.
+
+Knows offsets; knows nothing of why a sentence was chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from rag.sentences import sentences
+from rag.types import Citation, Hit
+
+MIN_CHARACTERS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """A sentence of a hit; `start` and `end` are characters of the document's parsed text."""
+
+    hit: Hit
+    start: int
+    end: int
+    text: str
+
+
+def quotes(hits: Sequence[Hit]) -> Iterator[Quote]:
+    """Yield the sentences of the hits without the white space around them, each place once."""
+    seen: set[tuple[str, int]] = set()
+    for hit in hits:
+        for start, end in sentences(hit.chunk.text):
+            text = hit.chunk.text[start:end]
+            bare = text.strip()
+            first = hit.chunk.start + start + len(text) - len(text.lstrip())
+            if len(bare) < MIN_CHARACTERS or (hit.chunk.document_id, first) in seen:
+                continue
+            seen.add((hit.chunk.document_id, first))
+            yield Quote(hit, first, first + len(bare), bare)
+
+
+def cite(n: int, quote: Quote) -> Citation:
+    """Number a quote."""
+    return Citation(
+        n=n,
+        document_id=quote.hit.chunk.document_id,
+        uri=quote.hit.uri,
+        title=quote.hit.title,
+        heading=quote.hit.chunk.heading,
+        start=quote.start,
+        end=quote.end,
+        quote=quote.text,
+    )

@@ -1,0 +1,157 @@
+"""`rag search` and `rag ask`: hits, and answers with citations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from rag.cli import session
+from rag.cli.session import CollectionName, DataDir, Json
+
+if TYPE_CHECKING:
+    from rag.runtime import Runtime
+    from rag.types import Answer, Query, Retrieved
+
+Text = Annotated[str, typer.Argument(help="The question.")]
+K = Annotated[int, typer.Option("-k", "--k", help="How many chunks.")]
+ModeOption = Annotated[
+    Literal["dense", "sparse", "hybrid"],
+    typer.Option(help="By meaning, by words, or by both."),
+]
+FilterOption = Annotated[
+    str | None,
+    typer.Option("--filter", help='JSON, like {"eq": {"meta.lang": "en"}}.'),
+]
+WIDTH = 300
+
+
+def search(
+    text: Text,
+    collection: CollectionName = "default",
+    k: K = 10,
+    mode: ModeOption = "hybrid",
+    where: FilterOption = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Find the chunks that match a question best.
+
+    Scores are comparable within one mode only: cosine in dense, BM25 in sparse, fused in hybrid.
+
+    Example: rag search "how do I restore a backup" --filter '{"eq": {"meta.ext": ".md"}}'
+    """
+    query = _query(text, collection, k, mode, where)
+
+    async def work(runtime: Runtime) -> Retrieved:
+        return await runtime.retrieval.search(query)
+
+    found = session.run(work, data_dir)
+    if json:
+        session.print_json({"hits": [_hit(hit) for hit in found.hits], "partial": found.partial})
+        return
+    for n, hit in enumerate(found.hits, start=1):
+        place = " > ".join((hit.title, *hit.chunk.heading))
+        typer.secho(f"{n}. {place}  ({hit.score:.3f})", bold=True)
+        typer.echo(f"   {hit.uri}#{hit.chunk.start}-{hit.chunk.end}")
+        body = " ".join(hit.chunk.text.split())
+        typer.echo(f"   {body[:WIDTH]}{'…' if len(body) > WIDTH else ''}\n")
+    _remark(found)
+
+
+def ask(
+    text: Text,
+    collection: CollectionName = "default",
+    k: K = 10,
+    mode: ModeOption = "hybrid",
+    where: FilterOption = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Answer a question with quotes from the collection, each with its source.
+
+    Example: rag ask "which port does the server listen on?"
+    """
+    query = _query(text, collection, k, mode, where)
+
+    async def work(runtime: Runtime) -> Answer:
+        from rag.answering import ExtractiveAnswerer, Piece
+
+        async for part in ExtractiveAnswerer(runtime.retrieval, runtime).stream(query):
+            if not isinstance(part, Piece):
+                return part
+            if not json:
+                typer.echo(part.text, nl=False)
+        raise AssertionError("the stream ended without an answer")
+
+    answer = session.run(work, data_dir)
+    if json:
+        session.print_json(answer_json(answer))
+        return
+    typer.echo("\n")
+    for citation in answer.citations:
+        place = " > ".join((citation.title, *citation.heading))
+        typer.echo(f"[{citation.n}] {place}")
+        typer.secho(f"    {citation.uri}#{citation.start}-{citation.end}", dim=True)
+
+
+def answer_json(answer: Answer) -> dict[str, Any]:
+    """Shape an answer for scripts."""
+    return {
+        "answer": answer.text,
+        "citations": [
+            {
+                "n": c.n,
+                "document_id": c.document_id,
+                "uri": c.uri,
+                "title": c.title,
+                "page": c.page,
+                "heading": list(c.heading),
+                "start": c.start,
+                "end": c.end,
+                "quote": c.quote,
+            }
+            for c in answer.citations
+        ],
+        "model": answer.model,
+        "abstained": answer.abstained,
+    }
+
+
+def _query(text: str, collection: str, k: int, mode: Any, where: str | None) -> Query:
+    from rag.filters import EVERYTHING, parse_filter
+    from rag.types import Query
+
+    return Query(
+        text=text,
+        collection=collection,
+        principal=session.caller(),
+        k=k,
+        mode=mode,
+        where=EVERYTHING if where is None else parse_filter(where),
+    )
+
+
+def _hit(hit: Any) -> dict[str, Any]:
+    return {
+        "id": hit.chunk.id,
+        "document_id": hit.chunk.document_id,
+        "uri": hit.uri,
+        "title": hit.title,
+        "heading": list(hit.chunk.heading),
+        "start": hit.chunk.start,
+        "end": hit.chunk.end,
+        "text": hit.chunk.text,
+        "score": hit.score,
+        "signals": dict(hit.signals),
+        "metadata": dict(hit.metadata),
+    }
+
+
+def _remark(found: Retrieved) -> None:
+    if not found.hits:
+        session.say("nothing found")
+    if found.partial:
+        session.say("partial: more may match than could be verified")
+    if found.unread:
+        session.say("the embedder cannot read this question; words alone decided")

@@ -1,0 +1,177 @@
+"""`rag ingest`: bring a collection level with folders and files, with a live view."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rag.cli import session
+from rag.cli.session import Backend, CollectionName, DataDir, EmbedderName, Json
+
+if TYPE_CHECKING:
+    from indexers.ingest import FileOptions, Summary
+    from indexers.pipeline import Progress
+    from rag.runtime import Runtime
+
+SHOWN_FAILURES = 20
+
+Globs = list[str] | None
+
+
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders and files.")],
+    collection: CollectionName = "default",
+    include: Annotated[Globs, typer.Option(help="Only files matching this glob.")] = None,
+    exclude: Annotated[Globs, typer.Option(help="No files matching this glob.")] = None,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Hidden files too.")] = False,
+    no_ignore: Annotated[
+        bool, typer.Option("--no-ignore", help="Do not read .gitignore and .cumuloignore.")
+    ] = False,
+    max_file_mb: Annotated[
+        int, typer.Option("--max-file-mb", min=1, help="Larger files fail.")
+    ] = 50,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")
+    ] = False,
+    backend: Backend = None,
+    embedder: EmbedderName = None,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """Put documents into a collection, and take out those whose files are gone.
+
+    Unchanged files are skipped; each distinct text is embedded once. Files that --include and
+    --exclude leave out stay as they are. Ctrl-C finishes the batch under way; the same command
+    goes on from there.
+
+    Example: rag ingest docs notes.md --collection handbook
+    """
+    from indexers.ingest import FileOptions
+
+    options = FileOptions(
+        include=tuple(include or ()),
+        exclude=tuple(exclude or ()),
+        hidden=hidden,
+        ignore_files=not no_ignore,
+        max_bytes=max_file_mb * 2**20,
+    )
+
+    async def work(runtime: Runtime) -> Summary:
+        return await _ingest(
+            runtime, paths, collection, options, dry_run, backend, embedder, live=not json
+        )
+
+    summary = session.run(work, data_dir, create=not dry_run)
+    if json:
+        facts = asdict(summary)
+        del facts["interrupted"], facts["warnings"]
+        session.print_json(facts)
+    else:
+        _print(summary, collection, dry_run)
+    for warning in summary.warnings:
+        session.say(f"warning: {warning}")
+    if summary.interrupted:
+        session.say("interrupted: what is committed stays; run the same command to go on")
+        raise typer.Exit(session.INTERRUPTED)
+    if summary.failed:
+        raise typer.Exit(session.INCOMPLETE)
+
+
+async def _ingest(
+    runtime: Runtime,
+    paths: list[Path],
+    name: str,
+    options: FileOptions,
+    dry_run: bool,
+    backend: str | None,
+    embedder: str | None,
+    *,
+    live: bool,
+) -> Summary:
+    from indexers import ingest as job
+    from indexers.pipeline import Progress
+    from rag.catalog.collections import get_collection
+
+    tenant = session.caller().tenant
+    if dry_run:
+        collection = await runtime.catalog.read(get_collection, tenant, name)
+        listings = await job.list_paths(runtime, collection, paths, options)
+        return await job.preview(runtime, collection, listings)
+    collection = await job.open_collection(runtime, tenant, name, store=backend, embedder=embedder)
+    listings = await job.list_paths(runtime, collection, paths, options)
+    progress, stop = Progress(), session.stop_on_interrupt(session.say)
+    async with shown(progress, live=live):
+        return await job.ingest(runtime, collection, listings, progress=progress, stop=stop)
+
+
+@asynccontextmanager
+async def shown(progress: Progress, *, live: bool) -> AsyncIterator[None]:
+    """Show files, tokens per second, time left and failures while the work runs on a terminal."""
+    if not live or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    bar = Bar(
+        TextColumn("{task.fields[files]} files"),
+        BarColumn(),
+        TextColumn("{task.fields[speed]} tokens/s"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[failed]}"),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    task = bar.add_task("", total=None, files="listing", speed="-", failed="")
+
+    async def refresh() -> None:
+        while True:
+            speed = progress.tokens / max(loop.time() - began, 1e-9)
+            bar.update(
+                task,
+                total=progress.bytes or None,
+                completed=progress.bytes_done,
+                files=f"{progress.files_done}/{progress.files}",
+                speed=f"{speed:,.0f}",
+                failed=f"{len(progress.failures)} failed" if progress.failures else "",
+            )
+            await asyncio.sleep(0.2)
+
+    with bar:
+        refreshing = asyncio.create_task(refresh())
+        try:
+            yield
+        finally:
+            refreshing.cancel()
+
+
+def _print(summary: Summary, collection: str, dry_run: bool) -> None:
+    verb = "would be " if dry_run else ""
+    counts = ", ".join(
+        f"{getattr(summary, name)} {verb}{name.replace('_', ' ')}"
+        for name in ("added", "updated", "unchanged", "removed", "access_changed", "failed")
+        if getattr(summary, name) or name == "added"
+    )
+    typer.echo(f"{collection}: {counts}")
+    if not dry_run:
+        speed = summary.tokens / summary.seconds if summary.seconds else 0
+        typer.echo(
+            f"{summary.chunks} chunks, {summary.tokens:,} tokens embedded"
+            f" in {summary.seconds:.1f} s" + (f" ({speed:,.0f} tokens/s)" if summary.tokens else "")
+        )
+    for failure in summary.failures[:SHOWN_FAILURES]:
+        session.say(f"failed: {failure['uri']}: {failure['error']}")
+    if summary.failed > SHOWN_FAILURES:
+        session.say(f"… and {summary.failed - SHOWN_FAILURES} more; see them all with --json")

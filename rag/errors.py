@@ -1,0 +1,97 @@
+"""Every failure that callers can act on, named by what they should do.
+
+RagError                     anything raised on purpose; `hint` says what to do
+├── UserError                the request is wrong: change it
+│   ├── NotFound             no such collection, document, model, file
+│   ├── InvalidFilter        a filter that cannot be read
+│   ├── ConfigError          settings are wrong: fix them
+│   │   ├── UnknownPlugin    no installed plug-in has that name
+│   │   └── MissingExtra     a driver is not installed
+│   └── ModelMissing         model files are not here: pull them
+├── UnreadableDocument       one document cannot be parsed: the others go on
+├── IndexMismatch            data and pipeline do not belong together: re-index
+├── Conflict                 somebody else changed it first: read again
+├── DataFolderError          the data folder cannot be used as it is
+├── Unsupported              this backend or format cannot do that
+└── BackendError             a store, model or service failed
+    ├── Unavailable          it may work later: retry
+    └── Rejected             it will not work: do not retry
+"""
+
+from __future__ import annotations
+
+
+class RagError(Exception):
+    """A failure with a message for people and, where there is one, what to do about it."""
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}; {self.hint}" if self.hint else self.message
+
+
+class UserError(RagError):
+    """The request itself is wrong."""
+
+
+class NotFound(UserError):
+    """What was asked for does not exist, or the caller may not know that it does."""
+
+
+class InvalidFilter(UserError):
+    """A filter that cannot be read; the message names the offending part."""
+
+
+class ConfigError(UserError):
+    """A setting is unknown, malformed or contradicts stored data."""
+
+
+class UnknownPlugin(ConfigError):
+    """No installed plug-in is registered under the name."""
+
+
+class MissingExtra(ConfigError):
+    """A plug-in's driver is not installed; the hint is the pip line."""
+
+
+class ModelMissing(UserError):
+    """Model files are neither at the path given nor in the model folder."""
+
+    def __init__(self, message: str, *, model: str) -> None:
+        super().__init__(message, hint=f"pull it with: rag models pull {model}")
+        self.model = model
+
+
+class UnreadableDocument(RagError):
+    """One document could not be parsed; the run goes on without it."""
+
+
+class IndexMismatch(RagError):
+    """Vectors or rows do not fit the index that they were meant for."""
+
+
+class Conflict(RagError):
+    """A compare-and-set lost: another writer committed first."""
+
+
+class DataFolderError(RagError):
+    """The data folder is newer than this program, or cannot be opened."""
+
+
+class Unsupported(RagError):
+    """The backend or format cannot do what was asked, and says so."""
+
+
+class BackendError(RagError):
+    """A store, a model or a remote service failed."""
+
+
+class Unavailable(BackendError):
+    """A failure that may pass; the only one that is retried."""
+
+
+class Rejected(BackendError):
+    """A failure that will not pass by trying again."""

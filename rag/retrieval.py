@@ -1,0 +1,180 @@
+"""From a question to verified hits: embed, search per signal, verify, fuse, fetch.
+
+Every candidate is verified against the catalog before fusion, so a deleted, replaced or forbidden
+chunk can neither appear nor shift the scores of others. Knows ports and the catalog, no backend.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from sqlalchemy.engine import Connection
+
+from rag.catalog.collections import get_collection
+from rag.catalog.database import Catalog
+from rag.catalog.documents import Visible, visible
+from rag.catalog.statistics import frequencies
+from rag.errors import UserError
+from rag.filters import EVERYTHING, And, Filter, matches
+from rag.fusion import Fused, fuse, reciprocal_rank
+from rag.ports import Candidates, Embedder, Index, SparseEncoder
+from rag.settings import Retrieval as RetrievalSettings
+from rag.types import Candidate, Chunk, Generation, Hit, Query, Retrieved, Search
+
+MAX_ROUNDS = 3
+"""Searches of growing depth after the first, while verification leaves fewer than k."""
+
+
+class Pipelines(Protocol):
+    """What a generation pinned, opened: provided by the runtime."""
+
+    async def index(self, generation: Generation) -> Index:
+        """Open the generation's index."""
+        ...
+
+    def embedder(self, generation: Generation) -> Embedder:
+        """Open the generation's embedder."""
+        ...
+
+    def sparse_encoder(self, generation: Generation) -> SparseEncoder:
+        """Open the generation's sparse encoder."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """What one search gave after verification."""
+
+    fused: Sequence[Fused]
+    visible: Mapping[str, Visible]
+    stale: bool
+    """A candidate was an old attempt of a document that has a newer one."""
+    exhausted: bool
+    """The index has no further candidates."""
+
+
+class Retrieval:
+    """Answers queries over the live generations of collections."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        pipelines: Pipelines,
+        settings: RetrievalSettings,
+        *,
+        dense_weight: float,
+    ) -> None:
+        self._catalog = catalog
+        self._pipelines = pipelines
+        self._settings = settings
+        self._weights = {"dense": dense_weight, "sparse": 1.0 - dense_weight}
+
+    async def search(self, query: Query) -> Retrieved:
+        """Return at most k hits, best first; never silently fewer (`partial` says so)."""
+        if not query.text.strip():
+            raise UserError("the query is empty", hint="ask in at least one word")
+        if query.k < 1:
+            raise UserError(f"k is {query.k}", hint="ask for at least one hit")
+        generation, counts = await self._catalog.read(self._prepare, query)
+        search, unread = await self._encode(query, generation, counts)
+        index = await self._pipelines.index(generation)
+        hits: list[Hit] = []
+        retried_stale = False
+        depth, rounds = search.depth, 0
+        while True:
+            found = await self._round(index, generation, query, search, depth)
+            top = found.fused[: query.k]
+            chunks = await index.fetch([row.chunk_id for row in top])
+            hits = [_hit(row, found.visible, chunks) for row in top if row.chunk_id in chunks]
+            stale = found.stale or len(hits) < len(top)
+            if stale and not retried_stale:
+                retried_stale = True
+                continue
+            if len(hits) >= query.k or found.exhausted or rounds == MAX_ROUNDS:
+                break
+            depth, rounds = depth * 2, rounds + 1
+        missing = len(hits) < query.k and not found.exhausted
+        return Retrieved(tuple(hits), generation, counts, partial=missing, unread=unread)
+
+    def _prepare(self, connection: Connection, query: Query) -> tuple[Generation, dict[int, int]]:
+        """Read the live generation and how common the question's terms are, in one snapshot."""
+        generation = get_collection(connection, query.principal.tenant, query.collection).live
+        terms = self._pipelines.sparse_encoder(generation).terms(query.text)
+        return generation, frequencies(connection, generation.id, terms.tolist())
+
+    async def _encode(
+        self, query: Query, generation: Generation, counts: Mapping[int, int]
+    ) -> tuple[Search, bool]:
+        """Encode the question for the signals of its mode; tell whether it is unreadable."""
+        unread = False
+        dense = sparse = None
+        if query.mode != "sparse":
+            embedder = self._pipelines.embedder(generation)
+            share = await asyncio.to_thread(embedder.unknown_share, [query.text])
+            unread = share > self._settings.unknown_share
+            if query.mode == "dense" or not unread:
+                dense = (await embedder.embed([query.text], "query")).vectors
+        if query.mode != "dense":
+            sparse = self._pipelines.sparse_encoder(generation).weigh_query(
+                query.text, chunks=generation.chunks, frequencies=counts
+            )
+        scope = query.principal.scope
+        where: Filter = scope if query.where == EVERYTHING else And((scope, query.where))
+        depth = max(self._settings.depth, query.k)
+        return Search(depth, where, dense, sparse), unread
+
+    async def _round(
+        self, index: Index, generation: Generation, query: Query, search: Search, depth: int
+    ) -> _Round:
+        """Search once and keep what the catalog lets the caller see."""
+        candidates = await index.search(
+            Search(depth, search.where, search.dense, search.sparse, search.exact)
+        )
+        both = (*candidates.dense, *candidates.sparse)
+        seen = await self._catalog.read(
+            visible, generation.id, {c.document_id for c in both}, query.principal
+        )
+        accepts = partial(_accepts, seen, query.where)
+        signals = {
+            name: [c for c in rows if accepts(c)] for name, rows in _signals(query, candidates)
+        }
+        combine = fuse if self._settings.fusion == "convex" else reciprocal_rank
+        return _Round(
+            fused=combine(signals, self._weights),
+            visible=seen,
+            stale=any(
+                c.document_id in seen and seen[c.document_id].attempt > c.attempt for c in both
+            ),
+            exhausted=all(len(rows) < depth for _, rows in _signals(query, candidates)),
+        )
+
+
+def _signals(query: Query, candidates: Candidates) -> list[tuple[str, Sequence[Candidate]]]:
+    both = [("dense", candidates.dense), ("sparse", candidates.sparse)]
+    return [(name, rows) for name, rows in both if query.mode in (name, "hybrid")]
+
+
+def _accepts(seen: Mapping[str, Visible], where: Filter, candidate: Candidate) -> bool:
+    """Tell whether the candidate is the visible attempt and its current metadata match."""
+    document = seen.get(candidate.document_id)
+    if document is None or document.attempt != candidate.attempt:
+        return False
+    if where == EVERYTHING:
+        return True
+    return matches(where, {"uri": document.uri, "title": document.title, **document.metadata})
+
+
+def _hit(row: Fused, seen: Mapping[str, Visible], chunks: Mapping[str, Chunk]) -> Hit:
+    document = seen[row.document_id]
+    return Hit(
+        chunk=chunks[row.chunk_id],
+        uri=document.uri,
+        title=document.title,
+        metadata=document.metadata,
+        score=row.score,
+        signals=row.signals,
+    )

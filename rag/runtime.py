@@ -1,0 +1,186 @@
+"""Opens everything and closes everything: catalog, stores, embedders, texts.
+
+The only place where configured names become objects. What a generation pinned is compared with
+what the settings say now, so that vectors of two models never meet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from typing import Any
+
+from rag.blobs import Blobs
+from rag.catalog.collections import Pipeline, create_collection, find_collection
+from rag.catalog.database import Catalog
+from rag.errors import ConfigError, IndexMismatch
+from rag.fusion_weight import fitted_dense_weight
+from rag.ports import Embedder, Folders, Index, IndexSpec, SparseEncoder, VectorStore
+from rag.registry import make_plugin
+from rag.retrieval import Retrieval
+from rag.settings import Plugin, Settings
+from rag.types import Collection, Generation, Pinned
+
+
+@asynccontextmanager
+async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    """Open the data folder; what was opened on the way is closed at the end."""
+    runtime = Runtime(settings, await Catalog.open(settings.data_dir / "catalog.sqlite"))
+    try:
+        yield runtime
+    finally:
+        await runtime.close()
+
+
+class Runtime:
+    """What one process has open. Plug-ins are opened on first use and kept."""
+
+    def __init__(self, settings: Settings, catalog: Catalog) -> None:
+        self.settings = settings
+        self.catalog = catalog
+        self.blobs = Blobs(str(settings.data_dir / "texts"))
+        weight = settings.retrieval.dense_weight
+        self.retrieval = Retrieval(
+            catalog,
+            self,
+            settings.retrieval,
+            dense_weight=fitted_dense_weight() if weight is None else weight,
+        )
+        self._folders = Folders(models=settings.model_dir, cache=settings.data_dir / "cache")
+        self._embedders: dict[str, Embedder] = {}
+        self._sparse: dict[str, SparseEncoder] = {}
+        self._stores: dict[str, VectorStore] = {}
+        self._indexes: dict[str, asyncio.Task[Index]] = {}
+
+    # --- by name ---------------------------------------------------------------------------------
+
+    def named_embedder(self, name: str) -> Embedder:
+        """Open a configured embedder."""
+        if name not in self._embedders:
+            plugin = _configured("embedders", name, self.settings.embedders)
+            self._embedders[name] = make_plugin(
+                "embedders", plugin.kind, plugin.options, self._folders
+            )
+        return self._embedders[name]
+
+    def named_sparse_encoder(self, name: str) -> SparseEncoder:
+        """Open a configured sparse encoder."""
+        if name not in self._sparse:
+            plugin = _configured("sparse_encoders", name, self.settings.sparse_encoders)
+            self._sparse[name] = make_plugin("sparse_encoders", plugin.kind, plugin.options)
+        return self._sparse[name]
+
+    def store(self, name: str) -> VectorStore:
+        """Open a configured store."""
+        if name not in self._stores:
+            plugin = _configured("stores", name, self.settings.stores)
+            self._stores[name] = make_plugin(
+                "vector_stores",
+                plugin.kind,
+                plugin.options,
+                self.settings.data_dir / "stores" / name,
+            )
+        return self._stores[name]
+
+    # --- by generation ---------------------------------------------------------------------------
+
+    def embedder(self, generation: Generation) -> Embedder:
+        """Open the embedder that a generation pinned; raise `IndexMismatch` if it has changed."""
+        embedder = self.named_embedder(generation.embedder.name)
+        _check_pinned("embedder", generation.embedder, embedder.fingerprint)
+        return embedder
+
+    def sparse_encoder(self, generation: Generation) -> SparseEncoder:
+        """Open the sparse encoder that a generation pinned; raise `IndexMismatch` likewise."""
+        encoder = self.named_sparse_encoder(generation.sparse.name)
+        _check_pinned("sparse encoder", generation.sparse, encoder.fingerprint)
+        return encoder
+
+    async def index(self, generation: Generation) -> Index:
+        """Open a generation's index, made if a crash left it out."""
+        if generation.id not in self._indexes:
+            opening = self.store(generation.store).create(IndexSpec(generation.id, generation.dim))
+            self._indexes[generation.id] = asyncio.ensure_future(opening)
+        return await self._indexes[generation.id]
+
+    # --- collections -----------------------------------------------------------------------------
+
+    async def ensure_collection(
+        self,
+        tenant: str,
+        name: str,
+        *,
+        store: str | None = None,
+        embedder: str | None = None,
+        pin_chunker: Callable[[Embedder], Pinned],
+    ) -> Collection:
+        """Return a collection, created with these names or the defaults when it is new.
+
+        Raise `ConfigError` when it exists and was built with other names.
+        """
+        found = await self.catalog.read(find_collection, tenant, name)
+        if found is not None:
+            for what, asked, pinned in (
+                ("store", store, found.live.store),
+                ("embedder", embedder, found.live.embedder.name),
+            ):
+                if asked is not None and asked != pinned:
+                    raise ConfigError(
+                        f"collection {name!r} was built with the {what} {pinned!r}, not {asked!r}",
+                        hint="leave the option out, or choose another collection",
+                    )
+            return found
+        defaults = self.settings.defaults
+        embedder, sparse = embedder or defaults.embedder, defaults.sparse_encoder
+        opened = await asyncio.to_thread(self.named_embedder, embedder)
+        pipeline = Pipeline(
+            store=store or defaults.store,
+            chunker=pin_chunker(opened),
+            embedder=_pin(embedder, self.settings.embedders[embedder], opened.fingerprint),
+            sparse=_pin(
+                sparse,
+                self.settings.sparse_encoders[sparse],
+                self.named_sparse_encoder(sparse).fingerprint,
+            ),
+            dim=opened.dim,
+        )
+        self.store(pipeline.store)  # a wrong name or option must fail before anything is written
+        created = await self.catalog.write(create_collection, tenant, name, pipeline)
+        await self.index(created.live)
+        return created
+
+    async def close(self) -> None:
+        """Close in the reverse order of use; idempotent."""
+        for opening in self._indexes.values():
+            if not opening.cancelled() and opening.done() and opening.exception() is None:
+                await opening.result().close()
+        for store in self._stores.values():
+            await store.close()
+        for embedder in self._embedders.values():
+            await asyncio.to_thread(embedder.close)
+        await self.catalog.close()
+
+
+def _configured(what: str, name: str, plugins: dict[str, Plugin]) -> Plugin:
+    if name not in plugins:
+        raise ConfigError(
+            f"no {name!r} is configured under {what}",
+            hint=f"configured: {', '.join(sorted(plugins))}",
+        )
+    return plugins[name]
+
+
+def _pin(name: str, plugin: Plugin, fingerprint: str) -> Pinned:
+    options: dict[str, Any] = asdict(Pinned(name, plugin.options, fingerprint))["options"]
+    return Pinned(name, options, fingerprint)
+
+
+def _check_pinned(what: str, pinned: Pinned, fingerprint: str) -> None:
+    if pinned.fingerprint != fingerprint:
+        raise IndexMismatch(
+            f"this collection was built with the {what} {pinned.name!r} of fingerprint "
+            f"{pinned.fingerprint}; {pinned.name!r} is now configured as {fingerprint}",
+            hint="restore its options or model files, or ingest into a new collection",
+        )

@@ -1,0 +1,163 @@
+"""The one configuration tree, and the only reader of the environment.
+
+Order: argument, then environment (`CUMULO_…`, `__` between levels), then `cumulo.yaml`, then the
+default. Unknown keys are refused by name. Stores, embedders and sparse encoders have names; a
+generation pins a name, and settings here are defaults for new collections.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+from rag.errors import ConfigError
+
+PREFIX = "CUMULO_"
+TEST_PREFIX = "CUMULO_TEST_"
+CONFIG_VARIABLE = "CUMULO_CONFIG"
+
+
+class Plugin(BaseModel):
+    """A configured plug-in: which kind, and the options that its own model checks."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: str
+    options: dict[str, Any] = {}
+
+
+BUILT_IN: dict[str, dict[str, dict[str, Any]]] = {
+    "stores": {"faiss": {"kind": "faiss"}},
+    "embedders": {"minilm": {"kind": "openvino"}, "hashing": {"kind": "hashing"}},
+    "sparse_encoders": {"bm25": {"kind": "bm25"}},
+}
+
+
+class Defaults(BaseModel):
+    """Names that a new collection pins."""
+
+    model_config = ConfigDict(extra="forbid")
+    store: str = "faiss"
+    embedder: str = "minilm"
+    sparse_encoder: str = "bm25"
+
+
+class Chunking(BaseModel):
+    """How documents of a new collection are cut, in the embedder's tokens."""
+
+    model_config = ConfigDict(extra="forbid")
+    target_tokens: int = Field(default=200, ge=16)
+    min_tokens: int = Field(default=64, ge=1)
+
+
+class Retrieval(BaseModel):
+    """How candidates become hits."""
+
+    model_config = ConfigDict(extra="forbid")
+    depth: int = Field(default=200, ge=1, le=10_000)
+    """Candidates per signal; at least k are always taken."""
+    fusion: Literal["convex", "rrf"] = "convex"
+    dense_weight: float | None = Field(default=None, ge=0, le=1)
+    """Share of the dense signal in hybrid search; by default the fitted value."""
+    unknown_share: float = Field(default=0.2, ge=0, le=1)
+    """Above this share of unreadable tokens the dense signal is left out."""
+
+
+class VectorCache(BaseModel):
+    """Vectors kept so that no text is embedded twice."""
+
+    model_config = ConfigDict(extra="forbid")
+    enabled: bool = True
+    max_bytes: int = Field(default=4 * 2**30, ge=0)
+
+
+class Settings(BaseSettings):
+    """Everything that can be configured."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        nested_model_default_partial_update=True,
+    )
+
+    data_dir: Path = Path(".cumulo")
+    """Catalog, stores, texts and caches of this installation."""
+    model_dir: Path = Path("~/.cache/cumulo/models")
+    """Model files, shared by all data folders."""
+    stores: dict[str, Plugin] = Field(default={}, validate_default=True)
+    embedders: dict[str, Plugin] = Field(default={}, validate_default=True)
+    sparse_encoders: dict[str, Plugin] = Field(default={}, validate_default=True)
+    defaults: Defaults = Defaults()
+    chunking: Chunking = Chunking()
+    retrieval: Retrieval = Retrieval()
+    vector_cache: VectorCache = VectorCache()
+
+    @field_validator("stores", "embedders", "sparse_encoders", mode="before")
+    @classmethod
+    def _keep_built_in(cls, given: Any, info: Any) -> Any:
+        """Built-in names stay unless they are given anew."""
+        return {**BUILT_IN[info.field_name], **given} if isinstance(given, Mapping) else given
+
+    @field_validator("data_dir", "model_dir")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().absolute()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources; there is no .env file and no secrets folder."""
+        file = os.environ.get(CONFIG_VARIABLE, "cumulo.yaml")
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=file)
+
+
+def load_settings(**given: Any) -> Settings:
+    """Read the settings; arguments that are None count as not given. Raise `ConfigError`."""
+    _refuse_unknown_variables()
+    file = Path(os.environ.get(CONFIG_VARIABLE, "cumulo.yaml"))
+    if CONFIG_VARIABLE in os.environ and not file.is_file():
+        raise ConfigError(f"{CONFIG_VARIABLE} names {file}, which is not a file")
+    try:
+        return Settings(**{key: value for key, value in given.items() if value is not None})
+    except ValidationError as exc:
+        raise ConfigError(describe(exc, "settings"), hint="see docs/settings.md") from exc
+    except (ValueError, OSError) as exc:  # YAML that is no YAML, JSON in a variable that is no JSON
+        raise ConfigError(f"the settings cannot be read: {exc}", hint=f"check {file}") from exc
+
+
+def describe(error: ValidationError, what: str) -> str:
+    """Say what is wrong with a pydantic model in one line, without the values."""
+    parts = []
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        place = ".".join(map(str, problem["loc"])) or what
+        known = problem["type"] == "extra_forbidden"
+        parts.append(f"{place} is not a known key" if known else f"{place}: {problem['msg']}")
+    return f"{what}: " + "; ".join(parts)
+
+
+def _refuse_unknown_variables() -> None:
+    fields = {name.upper() for name in Settings.model_fields}
+    for variable in sorted(os.environ):
+        if not variable.startswith(PREFIX) or variable.startswith(TEST_PREFIX):
+            continue
+        if variable != CONFIG_VARIABLE and variable[len(PREFIX) :].split("__")[0] not in fields:
+            raise ConfigError(
+                f"the environment variable {variable} is not a known setting",
+                hint="see docs/settings.md for the names",
+            )
