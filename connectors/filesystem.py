@@ -15,9 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import fsspec
+from pathspec import GitIgnoreSpec
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from connectors.ignoring import IGNORE_FILES, Ignored, Scope, patterns
+from connectors.ignoring import IGNORE_FILES, Ignored, Scope, check_patterns
 from rag.errors import NotFound, Unavailable
 from rag.ports import Change, Changed, Failed, ListingComplete
 from rag.types import LOCAL_OWNER, Blob
@@ -96,7 +97,7 @@ class FilesystemConnector:
         @field_validator("include", "exclude")
         @classmethod
         def _patterns(cls, lines: tuple[str, ...]) -> tuple[str, ...]:
-            patterns(lines)
+            check_patterns(lines)
             return lines
 
         def scope(self) -> Scope:
@@ -105,8 +106,8 @@ class FilesystemConnector:
                 only=() if "." in self.only else self.only,
                 skip=frozenset(self.skip),
                 hidden=self.hidden,
-                include=patterns(self.include) if self.include else None,
-                exclude=patterns(self.exclude),
+                include=GitIgnoreSpec.from_lines(self.include) if self.include else None,
+                exclude=Ignored().below("", self.exclude),
             )
 
     kind = "filesystem"

@@ -33,7 +33,7 @@ class ChunkSpec:
     """Of the embedded text, never exceeded; special tokens and prefix are already taken off."""
     target_tokens: int = 200
     """Of the span alone."""
-    min_tokens: int = 60
+    min_tokens: int = 64
     """From here on a heading begins a new chunk."""
 
     def __post_init__(self) -> None:
@@ -44,13 +44,6 @@ class ChunkSpec:
                 f"window of {self.max_tokens}",
                 hint=f"wanted 1 <= min <= target <= max and max >= {SMALLEST_WINDOW}",
             )
-
-    @classmethod
-    def fitting(cls, max_tokens: int) -> ChunkSpec:
-        """Return the default lengths, shortened where the window is smaller than they are."""
-        default = cls()
-        target = min(default.target_tokens, max_tokens * 4 // 5)
-        return cls(max_tokens, target, max(1, min(default.min_tokens, target * 3 // 10)))
 
     @property
     def fingerprint(self) -> str:
@@ -68,7 +61,8 @@ def chunk(document: Document, spec: ChunkSpec, count_tokens: CountTokens) -> lis
         return []
     text = document.text
     pieces = pieces_of(document)
-    names = list(dict.fromkeys([document.title or "", *(n for p in pieces for n in p.path)]))
+    named = (document.title, *(label for piece in pieces for label in piece.path))
+    names = list(dict.fromkeys(filter(None, named)))
     counts = count_tokens([*names, *(piece.content(text) for piece in pieces)])
     tokens = dict(zip(names, counts, strict=False))
     context = Context(document.title, tokens=tokens, room=spec.max_tokens // 3)

@@ -59,8 +59,9 @@ class Context:
                 break
             path = path[1:]
         if tokens > self._room:
-            title = title[: len(title) * self._room // tokens].rpartition(" ")[0]
-            tokens = self._room if title else 0
+            title = title[: len(title) * self._room // tokens]
+            title = title.rpartition(" ")[0] or title
+            tokens = self._room
         return Lead(title, " > ".join(path), tokens)
 
 

@@ -81,6 +81,9 @@ def pieces_of(document: Document) -> list[Piece]:
         )
         if block.level:
             above.append(block)
+    while len(pieces) > 1 and pieces[-1].level:  # headings of nothing make no chunk of their own
+        last = pieces.pop()
+        pieces[-1] = pieces[-1]._replace(end=last.end)
     return pieces
 
 
@@ -109,21 +112,23 @@ def cut(text: str, piece: Piece, *, share: float) -> list[Piece]:
 
     `share` is the part of the piece that may be kept together where only words are left to cut at.
     """
-    ways = _WAYS.get(piece.kind, (_at_sentences,))[piece.grain :]
-    for grain, way in enumerate(ways, start=piece.grain + 1):
-        parts = _parts(text, piece, way(text, piece.start, piece.end), grain=grain)
+    ways = _WAYS.get(piece.kind, (_at_sentences,))
+    for grain in range(piece.grain, len(ways)):
+        places = ways[grain](text, piece.start, piece.end)
+        parts = _parts(text, piece, places, grain=grain + 1)
         if len(parts) > 1:
             return parts
     length = len(piece.content(text))
     size = max(1, min(int(length * share), (length + 1) // 2))
-    return _parts(text, piece, _at_words(text, piece.start, piece.end, size=size), grain=9)
+    places = _at_words(text, piece.start, piece.end, size=size)
+    return _parts(text, piece, places, grain=len(ways))
 
 
 def _parts(text: str, piece: Piece, cuts: Cuts, *, grain: int) -> list[Piece]:
     """Make pieces that begin at the cuts; one that would be blank joins the one before it."""
     places = list(cuts)
     ends = [start for start, _ in places[1:]] + [piece.end]
-    shown = [c for c, end in zip(places, ends, strict=True) if not text[c[0] : end].isspace()]
+    shown = [c for c, end in zip(places, ends, strict=True) if text[c[0] : end].strip()]
     ends = [start for start, _ in shown[1:]] + [piece.end]
     parts = [
         piece._replace(start=start, end=end, cost=cost, level=0, label="", grain=grain)

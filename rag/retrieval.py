@@ -7,16 +7,15 @@ chunk can neither appear nor shift the scores of others. Knows ports and the cat
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 from sqlalchemy.engine import Connection
 
 from rag.catalog.collections import get_collection
 from rag.catalog.database import Catalog
-from rag.catalog.documents import Visible, visible
+from rag.catalog.documents import Described, described, visible
 from rag.catalog.statistics import frequencies
 from rag.errors import UserError
 from rag.filters import EVERYTHING, And, Filter, matches
@@ -50,7 +49,6 @@ class _Round:
     """What one search gave after verification."""
 
     fused: Sequence[Fused]
-    visible: Mapping[str, Visible]
     stale: bool
     """A candidate was an old attempt of a document that has a newer one."""
     exhausted: bool
@@ -88,8 +86,7 @@ class Retrieval:
         while True:
             found = await self._round(index, generation, query, search, depth)
             top = found.fused[: query.k]
-            chunks = await index.fetch([row.chunk_id for row in top])
-            hits = [_hit(row, found.visible, chunks) for row in top if row.chunk_id in chunks]
+            hits = await self._fetch(index, generation, top)
             stale = found.stale or len(hits) < len(top)
             if stale and not retried_stale:
                 retried_stale = True
@@ -135,22 +132,48 @@ class Retrieval:
             Search(depth, search.where, search.dense, search.sparse, search.exact)
         )
         both = (*candidates.dense, *candidates.sparse)
-        seen = await self._catalog.read(
-            visible, generation.id, {c.document_id for c in both}, query.principal
+        attempts, metadata = await self._catalog.read(
+            _verify, generation.id, {c.document_id for c in both}, query
         )
-        accepts = partial(_accepts, seen, query.where)
         signals = {
-            name: [c for c in rows if accepts(c)] for name, rows in _signals(query, candidates)
+            name: [
+                c
+                for c in rows
+                if attempts.get(c.document_id) == c.attempt
+                and (metadata is None or _satisfies(query.where, metadata.get(c.document_id)))
+            ]
+            for name, rows in _signals(query, candidates)
         }
         combine = fuse if self._settings.fusion == "convex" else reciprocal_rank
         return _Round(
             fused=combine(signals, self._weights),
-            visible=seen,
-            stale=any(
-                c.document_id in seen and seen[c.document_id].attempt > c.attempt for c in both
-            ),
+            stale=any(attempts.get(c.document_id, -1) > c.attempt for c in both),
             exhausted=all(len(rows) < depth for _, rows in _signals(query, candidates)),
         )
+
+    async def _fetch(
+        self, index: Index, generation: Generation, rows: Sequence[Fused]
+    ) -> list[Hit]:
+        """Return the hits of these rows, without those that were deleted since verification."""
+        chunks, facts = await asyncio.gather(
+            index.fetch([row.chunk_id for row in rows]),
+            self._catalog.read(described, generation.id, {row.document_id for row in rows}),
+        )
+        return [
+            _hit(row, facts[row.document_id], chunks[row.chunk_id])
+            for row in rows
+            if row.chunk_id in chunks and row.document_id in facts
+        ]
+
+
+def _verify(
+    connection: Connection, generation_id: str, document_ids: Collection[str], query: Query
+) -> tuple[dict[str, int], dict[str, Described] | None]:
+    """Read what the caller may see and, when the query filters, the current metadata."""
+    attempts = visible(connection, generation_id, document_ids, query.principal)
+    if query.where == EVERYTHING:
+        return attempts, None
+    return attempts, described(connection, generation_id, attempts)
 
 
 def _signals(query: Query, candidates: Candidates) -> list[tuple[str, Sequence[Candidate]]]:
@@ -158,20 +181,16 @@ def _signals(query: Query, candidates: Candidates) -> list[tuple[str, Sequence[C
     return [(name, rows) for name, rows in both if query.mode in (name, "hybrid")]
 
 
-def _accepts(seen: Mapping[str, Visible], where: Filter, candidate: Candidate) -> bool:
-    """Tell whether the candidate is the visible attempt and its current metadata match."""
-    document = seen.get(candidate.document_id)
-    if document is None or document.attempt != candidate.attempt:
+def _satisfies(where: Filter, document: Described | None) -> bool:
+    """Apply the user's filter to the current metadata."""
+    if document is None:
         return False
-    if where == EVERYTHING:
-        return True
     return matches(where, {"uri": document.uri, "title": document.title, **document.metadata})
 
 
-def _hit(row: Fused, seen: Mapping[str, Visible], chunks: Mapping[str, Chunk]) -> Hit:
-    document = seen[row.document_id]
+def _hit(row: Fused, document: Described, chunk: Chunk) -> Hit:
     return Hit(
-        chunk=chunks[row.chunk_id],
+        chunk=chunk,
         uri=document.uri,
         title=document.title,
         metadata=document.metadata,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection as Many
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +21,9 @@ SLICE = 500  # values of one IN: databases limit bound parameters
 
 
 @dataclass(frozen=True, slots=True)
-class Visible:
-    """The visible version of a document that the caller may read."""
+class Described:
+    """What a visible version says of itself."""
 
-    attempt: int
     uri: str
     title: str
     metadata: Metadata
@@ -61,25 +61,22 @@ class Stored:
 
 def visible(
     connection: Connection, generation_id: str, document_ids: Many[str], principal: Principal
-) -> dict[str, Visible]:
-    """Return those of the documents that exist in the generation and the caller may read.
+) -> dict[str, int]:
+    """Return the visible attempts of those documents that exist and the caller may read.
 
     The generation must have come from a collection of the principal's tenant.
     """
-    found: dict[str, Visible] = {}
-    ids = list(document_ids)
-    for start in range(0, len(ids), SLICE):
-        rows = connection.execute(
-            _VISIBLE,
-            {
-                "generation": generation_id,
-                "documents": ids[start : start + SLICE],
-                "subjects": sorted(principal.subjects),
-            },
-        )
-        for document, attempt, uri, title, metadata in rows:
-            found[document] = Visible(attempt, uri, title, metadata)
-    return found
+    subjects = sorted(principal.subjects)
+    rows = _slices(connection, _VISIBLE, generation_id, document_ids, subjects=subjects)
+    return {row.document: row.attempt for row in rows}
+
+
+def described(
+    connection: Connection, generation_id: str, document_ids: Many[str]
+) -> dict[str, Described]:
+    """Return what the documents' visible versions say of themselves, to callers who may know."""
+    rows = _slices(connection, _DESCRIBED, generation_id, document_ids)
+    return {row.document: Described(row.uri, row.title, row.metadata) for row in rows}
 
 
 def known_documents(connection: Connection, generation_id: str, source_id: str) -> dict[str, Known]:
@@ -175,21 +172,30 @@ _READABLE = (
     .exists()
 )
 
-_VISIBLE = (
-    sa.select(
-        t.versions.c.document,
-        t.versions.c.attempt,
-        t.documents.c.uri,
-        t.versions.c.title,
-        t.versions.c.metadata,
-    )
-    .join(t.documents, t.documents.c.id == t.versions.c.document)
-    .where(
-        t.versions.c.generation == sa.bindparam("generation"),
-        t.versions.c.document.in_(sa.bindparam("documents", expanding=True)),
-        _READABLE,
-    )
+_HERE = (
+    t.versions.c.generation == sa.bindparam("generation"),
+    t.versions.c.document.in_(sa.bindparam("documents", expanding=True)),
 )
+_VISIBLE = sa.select(t.versions.c.document, t.versions.c.attempt).where(*_HERE, _READABLE)
+_DESCRIBED = (
+    sa.select(t.versions.c.document, t.documents.c.uri, t.versions.c.title, t.versions.c.metadata)
+    .join(t.documents, t.documents.c.id == t.versions.c.document)
+    .where(*_HERE)
+)
+
+
+def _slices(
+    connection: Connection,
+    statement: sa.Select[Any],
+    generation_id: str,
+    document_ids: Many[str],
+    **parameters: Any,
+) -> Iterator[Any]:
+    """Run a statement over any number of documents: databases limit bound parameters."""
+    ids = list(document_ids)
+    for start in range(0, len(ids), SLICE):
+        given = {"generation": generation_id, "documents": ids[start : start + SLICE]}
+        yield from connection.execute(statement, {**given, **parameters})
 
 
 def _stored(principal: Principal) -> sa.Select[Any]:
@@ -210,8 +216,9 @@ def _stored(principal: Principal) -> sa.Select[Any]:
         .join(t.collections, t.collections.c.id == t.documents.c.collection)
         .where(
             t.collections.c.tenant == principal.tenant,
-            _READABLE.params(subjects=sorted(principal.subjects)),
+            _READABLE,
         )
+        .params(subjects=sorted(principal.subjects))
     )
 
 

@@ -103,8 +103,8 @@ def _split(word: str) -> list[str]:
     parts = [part for part in _CONNECTORS.split(word.rstrip("+#")) if part]
     if parts == [word]:
         return _simple(word)
-    whole = [_fold(word)[:MAX_TERM]] if parts else []
-    return whole + [term for part in parts for term in _simple(part)]
+    whole = _fold(word)[:MAX_TERM]
+    return [whole, *(t for part in parts for t in _simple(part))] if whole.strip("._@&-+#") else []
 
 
 def _simple(word: str) -> list[str]:
@@ -117,7 +117,7 @@ def _simple(word: str) -> list[str]:
 
 
 def _stem(word: str) -> list[str]:
-    if word in STOP_WORDS:
+    if not word or word in STOP_WORDS:  # empty: it was accents alone
         return []
     if word.isascii() and word.isalpha() and len(word) <= MAX_TERM:
         # Made anew because a stemmer is not thread-safe; that takes half a microsecond.

@@ -66,6 +66,9 @@ class HashingEmbedder:
         """Return 0: every word has a hash."""
         return 0.0
 
+    def close(self) -> None:
+        """Nothing is held open."""
+
     def _embed(self, texts: Sequence[str]) -> Embedded:
         vectors = np.zeros((len(texts), self.dim), np.float32)
         tokens = 0

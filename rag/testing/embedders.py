@@ -122,6 +122,12 @@ class EmbedderSuite:
         embedded = await embedder.embed(TEXTS, "passage")
         assert embedded.tokens >= sum(embedder.count_tokens(TEXTS)) > 0
 
+    async def test_closing_twice_does_no_harm(self, embedder_factory: EmbedderFactory) -> None:
+        mine = embedder_factory()
+        check_unit_rows((await mine.embed(TEXTS, "passage")).vectors)
+        mine.close()
+        mine.close()
+
     def test_tokens_are_counted_per_text_and_uncut(self, embedder: Embedder) -> None:
         assert embedder.count_tokens([]) == []
         assert embedder.count_tokens(["", "one"])[0] == 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
@@ -23,8 +24,9 @@ def embedder_factory(request: pytest.FixtureRequest) -> EmbedderFactory:
 
 
 @pytest.fixture(scope="module")
-def embedder(embedder_factory: Callable[[], Embedder]) -> Embedder:
-    return embedder_factory()
+def embedder(embedder_factory: EmbedderFactory) -> Iterator[Embedder]:
+    with closing(embedder_factory()) as made:
+        yield made
 
 
 def test_no_installed_embedder_is_left_out() -> None:

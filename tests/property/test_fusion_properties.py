@@ -20,14 +20,15 @@ Method: TypeAlias = Callable[[Mapping[str, Sequence[Candidate]], Mapping[str, fl
 IDS = "abcdefghij"
 # Whole numbers, so that rounding makes no order of its own.
 SCORES = st.dictionaries(st.sampled_from(IDS), st.integers(-20, 20), max_size=len(IDS))
-WEIGHTS = st.fixed_dictionaries({"dense": st.floats(0.1, 1), "sparse": st.floats(0.1, 1)})
+NAMES = ("dense", "sparse", "other")
+WEIGHTS = st.fixed_dictionaries({name: st.floats(0.1, 1) for name in NAMES})
 STEADY = settings(deadline=None, derandomize=True)
 METHODS = pytest.mark.parametrize("method", [fuse, reciprocal_rank])
 
 
 @st.composite
-def two_signals(draw: st.DrawFn) -> Signals:
-    return {name: candidates(draw(SCORES)) for name in ("dense", "sparse")}
+def any_signals(draw: st.DrawFn) -> Signals:
+    return {name: candidates(draw(SCORES)) for name in NAMES}
 
 
 def candidates(scores: Mapping[str, float]) -> list[Candidate]:
@@ -40,7 +41,7 @@ def scores(fused: list[Fused]) -> dict[str, float]:
 
 @METHODS
 @STEADY
-@given(signals=two_signals(), weights=WEIGHTS)
+@given(signals=any_signals(), weights=WEIGHTS)
 def test_every_candidate_comes_out_once_best_first(
     method: Method, signals: Signals, weights: dict[str, float]
 ) -> None:
@@ -52,7 +53,7 @@ def test_every_candidate_comes_out_once_best_first(
 
 @METHODS
 @STEADY
-@given(signals=two_signals(), weights=WEIGHTS, seed=st.integers(0, 99))
+@given(signals=any_signals(), weights=WEIGHTS, seed=st.integers(0, 99))
 def test_the_order_of_the_input_does_not_matter(
     method: Method, signals: Signals, weights: dict[str, float], seed: int
 ) -> None:
@@ -64,7 +65,7 @@ def test_the_order_of_the_input_does_not_matter(
 @METHODS
 @STEADY
 @given(
-    signals=two_signals(),
+    signals=any_signals(),
     weights=WEIGHTS,
     factor=st.sampled_from([0.25, 0.5, 2, 8]),
     shift=st.integers(-64, 64),
@@ -81,7 +82,7 @@ def test_the_scale_of_a_signal_does_not_matter(
 
 @METHODS
 @STEADY
-@given(signals=two_signals(), weights=WEIGHTS, data=st.data())
+@given(signals=any_signals(), weights=WEIGHTS, data=st.data())
 def test_a_better_score_never_costs_a_place(
     method: Method, signals: Signals, weights: dict[str, float], data: st.DataObject
 ) -> None:
@@ -107,7 +108,7 @@ def overtaken(fused: list[Fused], chunk_id: str) -> int:
 
 @METHODS
 @STEADY
-@given(signals=two_signals(), weights=WEIGHTS)
+@given(signals=any_signals(), weights=WEIGHTS)
 def test_what_is_best_in_every_signal_is_first(
     method: Method, signals: Signals, weights: dict[str, float]
 ) -> None:
@@ -125,7 +126,7 @@ def test_a_single_signal_keeps_its_scores_and_order(method: Method, only: dict[s
 
 
 @STEADY
-@given(signals=two_signals(), share=st.floats(0, 1))
+@given(signals=any_signals(), share=st.floats(0, 1))
 def test_convex_scores_stay_between_zero_and_one(signals: Signals, share: float) -> None:
-    fused = fuse(signals, {"dense": share, "sparse": 1 - share})
+    fused = fuse(signals, {"dense": share, "sparse": 1 - share, "other": 0.0})
     assert all(0 <= row.score <= 1 + 1e-9 for row in fused)

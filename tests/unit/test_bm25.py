@@ -38,7 +38,7 @@ def product(question: SparseMatrix, passages: SparseMatrix, row: int) -> float:
     terms, weights = passages.row(row)
     weight = dict(zip(terms.tolist(), weights.tolist(), strict=True))
     asked = zip(question.terms.tolist(), question.weights.tolist(), strict=True)
-    return sum(w * weight.get(term, 0.0) for term, w in asked)
+    return float(sum(w * weight.get(term, 0.0) for term, w in asked))
 
 
 def lucene(question: str, counts: list[Counter[str]], row: int) -> float:
@@ -70,11 +70,8 @@ def test_the_inner_product_is_the_score() -> None:
 
 def test_rows_have_ascending_distinct_terms() -> None:
     matrix = encoder().encode(PASSAGES)
-    assert (matrix.indptr.dtype, matrix.terms.dtype, matrix.weights.dtype) == (
-        np.int64,
-        np.uint32,
-        np.float32,
-    )
+    dtypes = [array.dtype.name for array in (matrix.indptr, matrix.terms, matrix.weights)]
+    assert dtypes == ["int64", "uint32", "float32"]
     assert len(matrix) == len(PASSAGES)
     assert matrix.indptr[-1] == len(matrix.terms) == len(matrix.weights)
     for row, text in enumerate(PASSAGES):

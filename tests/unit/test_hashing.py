@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
+import random
 import subprocess
 import sys
 
@@ -43,6 +45,15 @@ async def test_different_words_are_nearly_orthogonal() -> None:
     assert max(map(abs, cosines)) < 0.4
 
 
+async def test_long_texts_of_different_words_are_nearly_orthogonal() -> None:
+    rng = random.Random(5)
+    words = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=7)) for _ in range(400)]
+    texts = [" ".join(words[i : i + 40]) for i in range(0, 400, 40)]
+    vectors = (await embedder().embed(texts, "passage")).vectors
+    cosines = [float(a @ b) for a, b in itertools.combinations(vectors, 2)]
+    assert abs(float(np.mean(cosines))) < 0.1
+
+
 async def test_repetitions_count_by_their_logarithm() -> None:
     assert await cosine("alpha beta", "alpha alpha beta") > 0.9
     assert await cosine("alpha beta", "alpha alpha beta") < 0.9999
@@ -76,15 +87,15 @@ async def test_half_a_surrogate_pair_does_no_harm() -> None:
     assert float(vectors[0] @ vectors[0]) == pytest.approx(1.0)
 
 
-async def test_every_process_hashes_alike() -> None:
+def test_every_process_hashes_alike() -> None:
     code = (
         "import asyncio; from rag.embedders.hashing import HashingEmbedder as H;"
         "e = asyncio.run(H(H.Options(dim=8)).embed(['one same text'], 'passage'));"
         "print(e.vectors.tobytes().hex())"
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
-    here = (await embedder(dim=8).embed(["one same text"], "passage")).vectors
-    assert printed.decode().strip() == here.tobytes().hex()
+    here = asyncio.run(embedder(dim=8).embed(["one same text"], "passage"))
+    assert printed.decode().strip() == here.vectors.tobytes().hex()
 
 
 def test_options_shape_the_fingerprint() -> None:

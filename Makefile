@@ -1,0 +1,70 @@
+# Everything a stranger needs; `make` alone lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DOCS ?= docs
+QUESTION ?= How does Cumulo make sure that deleted documents are not found?
+DEMO_DATA := .cumulo/demo
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-slow lint bench lock clean
+
+help: ## Show what there is to make
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+$(VENV)/base.done: requirements/base.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; set PYTHON=…" if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) (about a minute)"
+	@$(PIP) install --no-deps --require-hashes -r requirements/base.txt
+	@$(PIP) install --no-deps --editable .
+	@touch $@
+
+$(VENV)/dev.done: $(VENV)/base.done requirements/dev.txt
+	@$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
+	@touch $@
+
+setup: $(VENV)/dev.done ## Make a complete .venv with `rag` in it, and pull the default model
+	@$(BIN)/rag models pull all-minilm-l6-v2
+
+demo: $(VENV)/base.done ## Ingest docs/ (or DOCS=/any/folder), ask a question, stream a cited answer
+	@$(BIN)/rag init --data-dir $(DEMO_DATA)
+	@echo '$$ rag ingest $(DOCS)'
+	@$(BIN)/rag ingest '$(DOCS)' --data-dir $(DEMO_DATA)
+	@echo; echo '$$ rag ask "$(QUESTION)"'
+	@$(BIN)/rag ask '$(QUESTION)' --data-dir $(DEMO_DATA)
+	@echo; echo 'Try next:'
+	@echo '  make demo DOCS=/your/folder QUESTION="your question"'
+	@echo '  . $(VENV)/bin/activate && export CUMULO_DATA_DIR=$(DEMO_DATA)'
+	@echo '  rag search "access" --k 3        rag documents list        rag --help'
+
+test: setup ## Run lint, types, import contracts and every test lane (small counts)
+	@$(MAKE) --no-print-directory lint
+	@$(BIN)/python -m pytest -q
+
+LANE ?= all
+test-slow: setup ## Run full counts: LANE=property, conformance or all
+	@CUMULO_TEST_EXAMPLES=2000 $(BIN)/python -m pytest -q -p no:cacheprovider \
+		$(if $(filter all,$(LANE)),tests,tests/$(LANE))
+
+lint: $(VENV)/dev.done ## Check format, style, types and import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup ## Measure ingestion against the raw embedder (and sentence-transformers)
+	@$(BIN)/python benchmarks/ingest.py
+
+lock: ## Resolve the dependencies again into requirements/
+	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip install --quiet uv
+	@$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header pyproject.toml --output-file requirements/base.txt
+	@$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-annotate --no-header pyproject.toml --group dev --constraints requirements/base.txt \
+		--output-file requirements/dev.txt
+	@rm -rf $(VENV)-lock
+
+clean: ## Remove the environment, caches and the demo's data
+	@rm -rf $(VENV) .cumulo .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

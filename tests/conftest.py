@@ -1,0 +1,43 @@
+"""Fixtures that several lanes share: real parts, small data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rag.runtime import Runtime, open_runtime
+from rag.settings import Settings, load_settings
+
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the machine leaks into a test; the working folder is the test's own."""
+    for name in list(os.environ):
+        if name.startswith("CUMULO_") and not name.startswith("CUMULO_TEST_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """A data folder of its own and the embedder that needs no model files."""
+    return load_settings(data_dir=tmp_path / "data", defaults={"embedder": "hashing"})
+
+
+@pytest.fixture
+async def runtime(settings: Settings) -> AsyncIterator[Runtime]:
+    async with open_runtime(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+def data_folder() -> Path:
+    """The folder of real data sets; tests that need it are skipped where it is absent."""
+    if not DATA.is_dir():
+        pytest.skip("no ../shared/data")
+    return DATA
