@@ -73,11 +73,13 @@ def chunk(document: Document, spec: ChunkSpec, count_tokens: CountTokens) -> lis
 
 def _limited(pieces: Sequence[Piece], spec: ChunkSpec, context: Context) -> Iterator[Piece]:
     """Say how long each piece may be beside its lead and the headings right above it."""
-    headings, lead = 0, 0
+    headings, above = 0, 0
     for piece in pieces:
-        lead = lead if headings else context.lead(piece.path).tokens
-        taken = max(context.lead(piece.path).tokens, lead + headings)
-        limit = max(spec.max_tokens - taken, spec.max_tokens // 3)
+        own = context.lead(piece).tokens
+        above = above if headings else own
+        limit = spec.max_tokens - max(own, above + headings)
+        if limit < spec.max_tokens // 8:
+            limit = spec.max_tokens - own  # such headings fill a chunk of their own
         if piece.kind == "paragraph":
             limit = min(limit, spec.target_tokens * 3 // 2)
         yield piece._replace(limit=limit)
@@ -95,21 +97,22 @@ def _fitted(text: str, pieces: list[Piece], count_tokens: CountTokens) -> list[P
         }
         if not cuts:
             return pieces
-        counts = iter(count_tokens([p.content(text) for parts in cuts.values() for p in parts]))
+        texts = [[*(p.content(text) for p in parts), parts[-1].header] for parts in cuts.values()]
+        counts = iter(count_tokens([content for contents in texts for content in contents]))
         for i, parts in cuts.items():
-            cuts[i] = _counted(parts, [next(counts) for _ in parts])
+            cuts[i] = _counted(parts, [next(counts) for _ in parts], header=next(counts))
         pieces = [part for i, piece in enumerate(pieces) for part in cuts.get(i, (piece,))]
 
 
-def _counted(parts: Sequence[Piece], counts: Sequence[int]) -> list[Piece]:
-    """Note the tokens of a cut piece's parts; the rows of a table share theirs with its head."""
-    head, limit = counts[0], parts[0].limit
-    counted = [part._replace(tokens=n) for part, n in zip(parts, counts, strict=True)]
-    if not parts[0].header and parts[-1].header:
-        for i, row in enumerate(counted[1:], start=1):
-            fits = head <= limit // 4
-            counted[i] = row._replace(limit=limit - head) if fits else row._replace(header="")
-    return counted
+def _counted(parts: Sequence[Piece], counts: Sequence[int], *, header: int) -> list[Piece]:
+    """Note the tokens of a cut piece's parts; rows leave room for the head of their table."""
+    head, *rest = (part._replace(tokens=n) for part, n in zip(parts, counts, strict=True))
+    if rest[-1].header and not head.header:
+        if header > head.limit // 4:
+            rest = [row._replace(header="") for row in rest]
+        else:
+            rest = [row._replace(limit=row.limit - header) for row in rest]
+    return [head, *rest]
 
 
 def _gathered(pieces: Sequence[Piece], spec: ChunkSpec, context: Context) -> list[list[Piece]]:
@@ -140,16 +143,16 @@ def _ends(
     pieces: Sequence[Piece], start: int, spec: ChunkSpec, context: Context
 ) -> Iterator[tuple[int, int]]:
     """Yield where a run may end, and its tokens: always after one piece, then while it fits."""
-    first = pieces[start]
-    room = first.limit if first.header else spec.max_tokens - context.lead(first.path).tokens
-    floor, tokens, is_heading = first.floor, 0, True
+    first = top = pieces[start]
+    tokens, is_heading = 0, True
     for end in range(start, min(len(pieces), start + MAX_PIECES)):
         piece = pieces[end]
         if piece.level and is_heading:
-            floor = min(floor, piece.level)
-        elif piece.level and (piece.level < floor or tokens >= spec.min_tokens):
+            top = min(top, piece, key=lambda heading: heading.floor)
+        elif piece.level and (piece.level < top.floor or tokens >= spec.min_tokens):
             return
         tokens += piece.tokens
+        room = first.limit if first.header else spec.max_tokens - context.lead(top).tokens
         if tokens > room and end > start:
             return
         is_heading = is_heading and piece.level > 0

@@ -32,27 +32,27 @@ class Context:
         self._title = title or ""
         self._tokens = tokens
         self._room = room
-        self._leads: dict[tuple[str, ...], Lead] = {}
+        self._leads: dict[tuple[tuple[str, ...], bool], Lead] = {}
 
-    def lead(self, path: tuple[str, ...]) -> Lead:
-        """Return what stands before the spans under this path."""
-        if path not in self._leads:
-            self._leads[path] = self._shortened(path)
-        return self._leads[path]
+    def lead(self, top: Piece) -> Lead:
+        """Return what stands before a span with this piece at its top."""
+        key = (top.path, _same(top.label, self._title))
+        if key not in self._leads:
+            self._leads[key] = self._shortened(*key)
+        return self._leads[key]
 
     def span(self, text: str, run: Sequence[Piece]) -> Span:
         """Make the span of consecutive pieces."""
-        first = run[0]
-        path = path_above(run)
-        lead = self.lead(path)
-        title = "" if _same(first.label, self._title) else lead.title
-        lines = (title, lead.path, first.header, text[first.start : run[-1].end].strip())
-        return Span(first.start, run[-1].end, path, "\n".join(filter(None, lines)))
+        start, end = run[0].start, run[-1].end
+        top = topmost(run)
+        lead = self.lead(top)
+        lines = (lead.title, lead.path, run[0].header, text[start:end].strip())
+        return Span(start, end, top.path, "\n".join(filter(None, lines)))
 
-    def _shortened(self, path: tuple[str, ...]) -> Lead:
+    def _shortened(self, path: tuple[str, ...], is_title: bool) -> Lead:
         """Drop headings from the outside until the lead fits, then cut the title."""
         while True:
-            title = "" if path and _same(path[0], self._title) else self._title
+            title = "" if is_title or (path and _same(path[0], self._title)) else self._title
             names = [name for name in (title, *path) if name]
             tokens = sum(self._tokens[name] + SEPARATOR_TOKENS for name in names)
             if tokens <= self._room or not path:
@@ -65,10 +65,10 @@ class Context:
         return Lead(title, " > ".join(path), tokens)
 
 
-def path_above(run: Sequence[Piece]) -> tuple[str, ...]:
-    """Return the headings above all of the headings that a run begins with."""
+def topmost(run: Sequence[Piece]) -> Piece:
+    """Return the highest of the headings that a run begins with, or its first piece."""
     headings = takewhile(lambda piece: piece.level, run)
-    return min(headings, key=lambda piece: piece.floor, default=run[0]).path
+    return min(headings, key=lambda piece: piece.floor, default=run[0])
 
 
 def _same(one: str, other: str) -> bool:

@@ -143,7 +143,7 @@ class CachedEmbedder:
         missing = [key for key in wanted if key not in found and key not in awaited]
         tokens = await self._embed_missing(missing, [wanted[key] for key in missing], found)
         for key, future in awaited.items():
-            found[key] = await future
+            found[key] = await asyncio.shield(future)  # a waiter that gives up ends only itself
         return Embedded(self._stack([found[key] for key in keys]), tokens)
 
     async def _embed_missing(

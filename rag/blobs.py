@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,23 +59,24 @@ class Blobs:
 
     def drop(self, document_id: str, digest: str) -> None:
         """Remove a text; a missing one is no error."""
-        folder = f"{self._root}/{document_id}"
-        try:
+        folder = self._folder(document_id)
+        with suppress(FileNotFoundError):
             self._files.rm_file(f"{folder}/{digest}")
-        except FileNotFoundError:
-            return
-        if not self._files.ls(folder, detail=False):
+        with suppress(OSError):  # it has other texts, or the store knows no folders
             self._files.rmdir(folder)
 
     def drop_all(self, document_id: str) -> None:
         """Remove every text of a document."""
-        folder = f"{self._root}/{document_id}"
+        folder = self._folder(document_id)
         if self._files.exists(folder):
             self._files.rm(folder, recursive=True)
 
     def _path(self, document_id: str, digest: str) -> str:
+        return f"{self._folder(document_id)}/{digest}"
+
+    def _folder(self, document_id: str) -> str:
         uuid.UUID(document_id)  # a name that is no id must never become a path
-        return f"{self._root}/{document_id}/{digest}"
+        return f"{self._root}/{document_id}"
 
     def _write(self, path: str, content: bytes) -> None:
         """Write whole or not at all: object stores do so by themselves, local files by rename."""

@@ -15,9 +15,9 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    YamlConfigSettingsSource,
 )
 
 from rag.errors import ConfigError
@@ -25,6 +25,7 @@ from rag.errors import ConfigError
 PREFIX = "CUMULO_"
 TEST_PREFIX = "CUMULO_TEST_"
 CONFIG_VARIABLE = "CUMULO_CONFIG"
+DEFAULT_FILE = "cumulo.yaml"
 
 
 class Plugin(BaseModel):
@@ -47,8 +48,11 @@ class Defaults(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     store: str = "faiss"
+    """Store of a new collection."""
     embedder: str = "minilm"
+    """Embedder of a new collection."""
     sparse_encoder: str = "bm25"
+    """Sparse encoder of a new collection."""
 
 
 class Chunking(BaseModel):
@@ -56,7 +60,9 @@ class Chunking(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     target_tokens: int = Field(default=200, ge=16)
+    """Size that chunks grow to; the embedder's own limit is never exceeded."""
     min_tokens: int = Field(default=64, ge=1)
+    """A heading starts a new chunk once the current one has this many."""
 
 
 class Retrieval(BaseModel):
@@ -66,6 +72,7 @@ class Retrieval(BaseModel):
     depth: int = Field(default=200, ge=1, le=10_000)
     """Candidates per signal; at least k are always taken."""
     fusion: Literal["convex", "rrf"] = "convex"
+    """Min-max scaled scores added up, or reciprocal ranks."""
     dense_weight: float | None = Field(default=None, ge=0, le=1)
     """Share of the dense signal in hybrid search; by default the fitted value."""
     unknown_share: float = Field(default=0.2, ge=0, le=1)
@@ -77,7 +84,9 @@ class VectorCache(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     enabled: bool = True
+    """Keep vectors between runs."""
     max_bytes: int = Field(default=4 * 2**30, ge=0)
+    """Above this the longest unused vectors go."""
 
 
 class Settings(BaseSettings):
@@ -95,8 +104,11 @@ class Settings(BaseSettings):
     model_dir: Path = Path("~/.cache/cumulo/models")
     """Model files, shared by all data folders."""
     stores: dict[str, Plugin] = Field(default={}, validate_default=True)
+    """Vector stores by name, each {kind, options}; `faiss` is there already."""
     embedders: dict[str, Plugin] = Field(default={}, validate_default=True)
+    """Embedders by name; `minilm` and `hashing` are there already."""
     sparse_encoders: dict[str, Plugin] = Field(default={}, validate_default=True)
+    """Sparse encoders by name; `bm25` is there already."""
     defaults: Defaults = Defaults()
     chunking: Chunking = Chunking()
     retrieval: Retrieval = Retrieval()
@@ -123,22 +135,18 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Order the sources; there is no .env file and no secrets folder."""
-        file = os.environ.get(CONFIG_VARIABLE, "cumulo.yaml")
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=file)
+        return init_settings, env_settings, InitSettingsSource(settings_cls, _read_file())
 
 
 def load_settings(**given: Any) -> Settings:
     """Read the settings; arguments that are None count as not given. Raise `ConfigError`."""
     _refuse_unknown_variables()
-    file = Path(os.environ.get(CONFIG_VARIABLE, "cumulo.yaml"))
-    if CONFIG_VARIABLE in os.environ and not file.is_file():
-        raise ConfigError(f"{CONFIG_VARIABLE} names {file}, which is not a file")
     try:
         return Settings(**{key: value for key, value in given.items() if value is not None})
     except ValidationError as exc:
         raise ConfigError(describe(exc, "settings"), hint="see docs/settings.md") from exc
-    except (ValueError, OSError) as exc:  # YAML that is no YAML, JSON in a variable that is no JSON
-        raise ConfigError(f"the settings cannot be read: {exc}", hint=f"check {file}") from exc
+    except ValueError as exc:  # a variable that should be JSON and is not
+        raise ConfigError(f"the environment cannot be read: {exc}") from exc
 
 
 def describe(error: ValidationError, what: str) -> str:
@@ -149,6 +157,32 @@ def describe(error: ValidationError, what: str) -> str:
         known = problem["type"] == "extra_forbidden"
         parts.append(f"{place} is not a known key" if known else f"{place}: {problem['msg']}")
     return f"{what}: " + "; ".join(parts)
+
+
+def _read_file() -> dict[str, Any]:
+    """Read the settings file, if there is one. Errors name places, never what stands there."""
+    import yaml
+
+    file = Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_FILE))
+    if not file.is_file():
+        if CONFIG_VARIABLE in os.environ:
+            raise ConfigError(f"{CONFIG_VARIABLE} names {file}, which is not a file")
+        return {}
+    try:
+        tree = yaml.safe_load(file.read_bytes())
+    except OSError as exc:
+        raise ConfigError(f"{file} cannot be read: {exc.strerror}") from exc
+    except (yaml.YAMLError, ValueError) as exc:  # ValueError: a date that the calendar lacks
+        mark = getattr(exc, "problem_mark", None)
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(
+            f"{file} is not valid YAML{place}", hint="a text with a colon in it needs quotes"
+        ) from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
+        raise ConfigError(f"{file} is not a mapping of names to settings")
+    return tree
 
 
 def _refuse_unknown_variables() -> None:

@@ -103,14 +103,19 @@ def translated() -> Iterator[None]:
     """Turn the driver's failures into ours, named by what to do."""
     try:
         yield
-    except sa.exc.OperationalError as exc:
+    except sa.exc.DatabaseError as exc:
         cause = str(exc.orig)
         if "malformed" in cause or "not a database" in cause:
             raise Rejected(f"the catalog is damaged: {cause}", hint="restore a backup") from exc
-        hint = "is the disk full, or another writer stuck?"
-        raise Unavailable(f"the catalog cannot be used now: {cause}", hint=hint) from exc
-    except sa.exc.DatabaseError as exc:
-        raise Rejected(f"the catalog refused the work: {exc.orig}") from exc
+        if "unable to open" in cause or "readonly" in cause:
+            raise DataFolderError(
+                f"the catalog cannot be opened: {cause}",
+                hint="check who may write the data folder, or choose another with --data-dir",
+            ) from exc
+        if isinstance(exc, sa.exc.OperationalError):
+            hint = "is the disk full, or another writer stuck?"
+            raise Unavailable(f"the catalog cannot be used now: {cause}", hint=hint) from exc
+        raise Rejected(f"the catalog refused the work: {cause}") from exc
 
 
 def _prepare(path: Path) -> None:

@@ -34,11 +34,15 @@ class OpenVinoEmbedder:
         model: str = "all-minilm-l6-v2"
         """Name in the model folder, or a path."""
         precision: Precision = "auto"
+        """bfloat16 where the processor has it, unless float32 is asked for."""
         threads: int | None = None
         """CPU threads; all cores by default."""
         max_tokens: int | None = None
+        """Cut texts earlier than the model would."""
         query_prefix: str | None = None
+        """Put before questions; by default what the model was trained with."""
         passage_prefix: str | None = None
+        """Put before passages; likewise."""
 
     def __init__(self, options: Options, folders: Folders) -> None:
         checkpoint = open_checkpoint(

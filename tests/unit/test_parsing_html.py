@@ -140,7 +140,7 @@ def test_depth_is_no_matter(page: str) -> None:
 
 def test_ordinary_depth_is_kept() -> None:
     page = "<blockquote>" * (MAX_DEPTH - 10) + "<ul><li>bottom"
-    assert parse(page).text == "- bottom"
+    assert parse(page).text == "> - bottom"
 
 
 @pytest.mark.parametrize(
