@@ -6,12 +6,11 @@ as a function; of stores and models it knows nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from math import inf
-from typing import TypeAlias
 
-from indexers.context import Context
+from indexers.context import Context, CountTokens
 from indexers.pieces import AFTER_HEADING, Piece, cut, pieces_of
 from rag.errors import ConfigError
 from rag.types import Document, Span
@@ -21,8 +20,6 @@ VERSION = 1
 SMALLEST_WINDOW = 16
 MAX_PIECES = 64
 """Of one chunk: keeps the search for the best cuts linear."""
-
-CountTokens: TypeAlias = Callable[[Sequence[str]], list[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +58,13 @@ def chunk(document: Document, spec: ChunkSpec, count_tokens: CountTokens) -> lis
         return []
     text = document.text
     pieces = pieces_of(document)
-    named = (document.title, *(label for piece in pieces for label in piece.path))
+    title = " ".join((document.title or "").split())
+    named = (title, *(label for piece in pieces for label in piece.path))
     names = list(dict.fromkeys(filter(None, named)))
     counts = count_tokens([*names, *(piece.content(text) for piece in pieces)])
     tokens = dict(zip(names, counts, strict=False))
-    context = Context(document.title, tokens=tokens, room=spec.max_tokens // 3)
+    room = spec.max_tokens // 3
+    context = Context(title, tokens=tokens, room=room, count_tokens=count_tokens)
     pieces = [p._replace(tokens=n) for p, n in zip(pieces, counts[len(names) :], strict=True)]
     pieces = _fitted(text, list(_limited(pieces, spec, context)), count_tokens)
     return _verified(text, _gathered(pieces, spec, context), spec, context, count_tokens)
@@ -144,15 +143,17 @@ def _ends(
 ) -> Iterator[tuple[int, int]]:
     """Yield where a run may end, and its tokens: always after one piece, then while it fits."""
     first = top = pieces[start]
+    room = first.limit if first.header else spec.max_tokens - context.lead(top).tokens
     tokens, is_heading = 0, True
     for end in range(start, min(len(pieces), start + MAX_PIECES)):
         piece = pieces[end]
         if piece.level and is_heading:
-            top = min(top, piece, key=lambda heading: heading.floor)
+            if piece.floor < top.floor:
+                top = piece
+                room = spec.max_tokens - context.lead(top).tokens
         elif piece.level and (piece.level < top.floor or tokens >= spec.min_tokens):
             return
         tokens += piece.tokens
-        room = first.limit if first.header else spec.max_tokens - context.lead(top).tokens
         if tokens > room and end > start:
             return
         is_heading = is_heading and piece.level > 0

@@ -5,12 +5,14 @@ Knows how they are shortened so that most of the window is left to the span. Nev
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import takewhile
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from indexers.pieces import Piece
 from rag.types import Span
+
+CountTokens: TypeAlias = Callable[[Sequence[str]], list[int]]
 
 SEPARATOR_TOKENS = 2
 """Of ` > ` or a newline, rather too many than too few; the finished text is counted anyway."""
@@ -27,16 +29,19 @@ class Lead(NamedTuple):
 class Context:
     """The leads of one document, by path."""
 
-    def __init__(self, title: str | None, *, tokens: Mapping[str, int], room: int) -> None:
+    def __init__(
+        self, title: str, *, tokens: Mapping[str, int], room: int, count_tokens: CountTokens
+    ) -> None:
         """Take the tokens of the title and of every heading, and how many a lead may have."""
-        self._title = title or ""
+        self._title = title
         self._tokens = tokens
         self._room = room
+        self._count_tokens = count_tokens
         self._leads: dict[tuple[tuple[str, ...], bool], Lead] = {}
 
     def lead(self, top: Piece) -> Lead:
         """Return what stands before a span with this piece at its top."""
-        key = (top.path, _same(top.label, self._title))
+        key = (top.path, bool(top.label) and _same(top.label, self._title))
         if key not in self._leads:
             self._leads[key] = self._shortened(*key)
         return self._leads[key]
@@ -58,10 +63,10 @@ class Context:
             if tokens <= self._room or not path:
                 break
             path = path[1:]
-        if tokens > self._room:
-            title = title[: len(title) * self._room // tokens]
+        while tokens > self._room:
+            title = title[: min(len(title) * self._room // tokens, len(title) - 1)]
             title = title.rpartition(" ")[0] or title
-            tokens = self._room
+            tokens = self._count_tokens([title])[0] + SEPARATOR_TOKENS if title else 0
         return Lead(title, " > ".join(path), tokens)
 
 

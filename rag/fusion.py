@@ -6,6 +6,8 @@ verified the candidates already, so that hidden ones cannot shift the scale of v
 
 from __future__ import annotations
 
+import heapq
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -16,6 +18,7 @@ from rag.types import Candidate
 Signals: TypeAlias = Mapping[str, Sequence[Candidate]]
 Scaled: TypeAlias = Mapping[str, float]
 """Scores by chunk id, comparable between signals."""
+ALL = sys.maxsize
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,41 +33,43 @@ class Fused:
     """Raw score per signal that found it."""
 
 
-def fuse(signals: Signals, weights: Mapping[str, float]) -> list[Fused]:
+def fuse(signals: Signals, weights: Mapping[str, float], *, limit: int = ALL) -> list[Fused]:
     """Rank by the weighted sum of scores scaled to 0..1 per signal, best first, ties by chunk id.
 
     A signal that does not have the candidate adds 0; one whose scores are all equal adds its
     whole weight. A single signal keeps its raw scores. Convex combination of min-max scaled
     scores: Bruch, Gai and Ingber, An Analysis of Fusion Functions for Hybrid Retrieval (2023).
     """
-    return _combine(signals, weights, _min_max)
+    return _combine(signals, weights, _min_max, limit)
 
 
-def reciprocal_rank(signals: Signals, weights: Mapping[str, float], k: int = 60) -> list[Fused]:
+def reciprocal_rank(
+    signals: Signals, weights: Mapping[str, float], *, k: int = 60, limit: int = ALL
+) -> list[Fused]:
     """Rank by the weighted sum of 1 / (k + rank), best first, ties by chunk id.
 
     Ranks start at 1 and follow the score; equal scores share the better rank. A single signal
     keeps its raw scores. Cormack, Clarke and Büttcher, Reciprocal Rank Fusion (2009).
     """
-    return _combine(signals, weights, lambda candidates: _reciprocals(candidates, k))
+    return _combine(signals, weights, lambda rows: _reciprocals(rows, k), limit)
 
 
 def _combine(
     signals: Signals,
     weights: Mapping[str, float],
     scale: Callable[[Sequence[Candidate]], Scaled],
+    limit: int,
 ) -> list[Fused]:
-    found: dict[str, Candidate] = {}
-    raw: dict[str, dict[str, float]] = {}
-    for name, candidates in signals.items():
-        for candidate in candidates:
-            found.setdefault(candidate.chunk_id, candidate)
-            raw.setdefault(candidate.chunk_id, {})[name] = candidate.score
     totals = _totals(signals, weights, scale)
-    fused = [
-        Fused(id_, c.document_id, c.attempt, totals[id_], raw[id_]) for id_, c in found.items()
-    ]
-    return sorted(fused, key=lambda row: (-row.score, row.chunk_id))
+    best = heapq.nsmallest(limit, totals, key=lambda id_: (-totals[id_], id_))
+    by_id = {name: {c.chunk_id: c for c in rows} for name, rows in signals.items()}
+    fused = []
+    for chunk_id in best:
+        found = {name: rows[chunk_id] for name, rows in by_id.items() if chunk_id in rows}
+        one = next(iter(found.values()))
+        raw = {name: candidate.score for name, candidate in found.items()}
+        fused.append(Fused(chunk_id, one.document_id, one.attempt, totals[chunk_id], raw))
+    return fused
 
 
 def _totals(

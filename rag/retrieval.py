@@ -13,7 +13,7 @@ from typing import Protocol
 
 from sqlalchemy.engine import Connection
 
-from rag.catalog.collections import get_collection
+from rag.catalog.collections import live_generation
 from rag.catalog.database import Catalog
 from rag.catalog.documents import Described, described, visible
 from rag.catalog.statistics import frequencies
@@ -49,6 +49,7 @@ class _Round:
     """What one search gave after verification."""
 
     fused: Sequence[Fused]
+    """The best k."""
     stale: bool
     """A candidate was an old attempt of a document that has a newer one."""
     exhausted: bool
@@ -85,9 +86,8 @@ class Retrieval:
         depth, rounds = search.depth, 0
         while True:
             found = await self._round(index, generation, query, search, depth)
-            top = found.fused[: query.k]
-            hits = await self._fetch(index, generation, top)
-            stale = found.stale or len(hits) < len(top)
+            hits = await self._fetch(index, generation, found.fused)
+            stale = found.stale or len(hits) < len(found.fused)
             if stale and not retried_stale:
                 retried_stale = True
                 continue
@@ -99,7 +99,7 @@ class Retrieval:
 
     def _prepare(self, connection: Connection, query: Query) -> tuple[Generation, dict[int, int]]:
         """Read the live generation and how common the question's terms are, in one snapshot."""
-        generation = get_collection(connection, query.principal.tenant, query.collection).live
+        generation = live_generation(connection, query.principal.tenant, query.collection)
         terms = self._pipelines.sparse_encoder(generation).terms(query.text)
         return generation, frequencies(connection, generation.id, terms.tolist())
 
@@ -111,8 +111,7 @@ class Retrieval:
         dense = sparse = None
         if query.mode != "sparse":
             embedder = self._pipelines.embedder(generation)
-            share = await asyncio.to_thread(embedder.unknown_share, [query.text])
-            unread = share > self._settings.unknown_share
+            unread = embedder.unknown_share([query.text]) > self._settings.unknown_share
             if query.mode == "dense" or not unread:
                 dense = (await embedder.embed([query.text], "query")).vectors
         if query.mode != "dense":
@@ -146,7 +145,7 @@ class Retrieval:
         }
         combine = fuse if self._settings.fusion == "convex" else reciprocal_rank
         return _Round(
-            fused=combine(signals, self._weights),
+            fused=combine(signals, self._weights, limit=query.k),
             stale=any(attempts.get(c.document_id, -1) > c.attempt for c in both),
             exhausted=all(len(rows) < depth for _, rows in _signals(query, candidates)),
         )

@@ -16,7 +16,7 @@ from typing import Final
 from indexers.stores.checking import clean_fields
 from indexers.stores.narrowing import narrow
 from indexers.stores.row_codec import Row, chunk_of, fields_of, rows_of, verified, with_fields
-from indexers.stores.sqlite_lane import connect, transaction
+from indexers.stores.sqlite_lane import connect, log_ahead, transaction
 from rag.errors import DataFolderError, IndexMismatch, NotFound
 from rag.filters import EVERYTHING, Filter, matches
 from rag.types import Batch, Chunk, Metadata
@@ -68,7 +68,7 @@ def initialise(path: Path, dim: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(connect(path, create=True)) as connection:
         connection.execute("PRAGMA page_size=16384")  # a row takes 3 to 4 kB: less is left empty
-        connection.execute("PRAGMA journal_mode=WAL")
+        log_ahead(connection)
         with transaction(connection):
             if not _has_tables(connection):
                 for statement in SCHEMA:

@@ -9,6 +9,7 @@ import asyncio
 import functools
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -34,6 +35,22 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
     connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
     connection.execute("PRAGMA synchronous=FULL")
     return connection
+
+
+def log_ahead(connection: sqlite3.Connection) -> None:
+    """Let readers and a writer work at the same time: the file stays in WAL mode.
+
+    Of two that switch a new file at once, SQLite refuses one at once instead of letting it wait.
+    """
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 @contextmanager

@@ -30,17 +30,32 @@ def get_collection(connection: Connection, tenant: str, name: str) -> Collection
     """Return a collection with its live generation; raise `NotFound`."""
     found = find_collection(connection, tenant, name)
     if found is None:
-        raise NotFound(
-            f"there is no collection {name!r}",
-            hint=f"make it with: rag ingest PATH --collection {name}",
-        )
+        raise _missing(name)
     return found
+
+
+def live_generation(connection: Connection, tenant: str, name: str) -> Generation:
+    """Return the generation of a collection that answers; raise `NotFound`. On the search path."""
+    row = connection.execute(_LIVE.where(*_named(tenant, name))).mappings().first()
+    if row is None:
+        raise _missing(name)
+    return _generation(row)
+
+
+def _missing(name: str) -> NotFound:
+    return NotFound(
+        f"there is no collection {name!r}",
+        hint=f"make it with: rag ingest PATH --collection {name}",
+    )
+
+
+def _named(tenant: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
+    return t.collections.c.tenant == tenant, t.collections.c.name == name
 
 
 def find_collection(connection: Connection, tenant: str, name: str) -> Collection | None:
     """Return a collection with its live generation, or None."""
-    here = (t.collections.c.tenant == tenant) & (t.collections.c.name == name)
-    row = connection.execute(_COLLECTIONS.where(here)).mappings().first()
+    row = connection.execute(_COLLECTIONS.where(*_named(tenant, name))).mappings().first()
     return None if row is None else _collection(row)
 
 
@@ -135,16 +150,19 @@ def ensure_source(connection: Connection, collection_id: str, kind: str, root: s
     return source
 
 
-_COLLECTIONS = sa.select(
+_LIVE = sa.select(
     t.collections.c.id.label("collection_id"),
     t.collections.c.tenant,
     t.collections.c.name,
     t.generations,
+).join(t.generations, t.generations.c.id == t.collections.c.live)
+
+_COLLECTIONS = _LIVE.add_columns(
     sa.select(sa.func.count())
     .where(t.versions.c.generation == t.generations.c.id)
     .scalar_subquery()
-    .label("documents"),
-).join(t.generations, t.generations.c.id == t.collections.c.live)
+    .label("documents")
+)
 
 
 def _collection(row: Mapping[Any, Any]) -> Collection:
@@ -153,15 +171,19 @@ def _collection(row: Mapping[Any, Any]) -> Collection:
         tenant=row["tenant"],
         name=row["name"],
         documents=row["documents"],
-        live=Generation(
-            id=row["id"],
-            collection_id=row["collection_id"],
-            state=row["state"],
-            store=row["store"],
-            chunker=Pinned(**row["chunker"]),
-            embedder=Pinned(**row["embedder"]),
-            sparse=Pinned(**row["sparse"]),
-            dim=row["dim"],
-            chunks=row["chunks"],
-        ),
+        live=_generation(row),
+    )
+
+
+def _generation(row: Mapping[Any, Any]) -> Generation:
+    return Generation(
+        id=row["id"],
+        collection_id=row["collection_id"],
+        state=row["state"],
+        store=row["store"],
+        chunker=Pinned(**row["chunker"]),
+        embedder=Pinned(**row["embedder"]),
+        sparse=Pinned(**row["sparse"]),
+        dim=row["dim"],
+        chunks=row["chunks"],
     )

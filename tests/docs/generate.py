@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import inspect
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,8 +15,8 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from rag import errors
-from rag.cli import app
 from rag.cli import __doc__ as cli_doc
+from rag.cli import app
 from rag.registry import installed, plugin_class
 from rag.settings import Settings
 
@@ -89,7 +90,7 @@ def _attribute_docs(model: type[BaseModel]) -> dict[str, str]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(model)))
     found: dict[str, str] = {}
     body = tree.body[0].body  # type: ignore[attr-defined]
-    for before, node in zip(body, body[1:], strict=False):
+    for before, node in pairwise(body):
         if isinstance(before, ast.AnnAssign) and isinstance(node, ast.Expr):
             value = getattr(node.value, "value", None)
             if isinstance(value, str):
@@ -135,8 +136,8 @@ def errors_page() -> str:
     doc = inspect.getdoc(errors) or ""
     first, tree = doc.split("\n\n", 1)
     return (
-        f"# Errors\n{NOTE}\n{first}\n\nOn the command line an error is one line, followed by what to"
-        " do. Programs can\nlook at the class: only `Unavailable` is worth a retry.\n\n"
+        f"# Errors\n{NOTE}\n{first}\n\nOn the command line an error is one line, followed by what"
+        " to do. Programs can\nlook at the class: only `Unavailable` is worth a retry.\n\n"
         f"```text\n{tree}\n```\n"
     )
 

@@ -63,7 +63,7 @@ async def test_every_kind_of_change_is_counted_once(runtime: Runtime, folder: Pa
     (folder / "page02.md").unlink()
     (folder / "page03.md").rename(folder / "renamed.md")
     (folder / "new.md").write_text("Fresh words about giraffes.\n")
-    (folder / "broken.md").write_bytes(b"\x00\x01\x02\x03" * 100)
+    (folder / "broken.md").write_bytes(bytes(range(256)) * 4)
     summary = await ingest(runtime, folder)
     assert counts(summary) == {
         "added": 2,

@@ -76,7 +76,7 @@ async def test_migrations_make_what_the_tables_say(catalog: Catalog) -> None:
     fresh.dispose()
     counting = {name for name, sql in migrated.items() if any("AUTOINCREMENT" in s for s in sql)}
     assert counting == {"attempts", "deletions", "failures"}
-    assert {name for name, sql in migrated.items() if ") WITHOUT ROWID" in sql} == {"frequencies"}
+    assert {name for name, sql in migrated.items() if "WITHOUT ROWID" in sql} == {"frequencies"}
 
 
 def test_head_is_the_newest_migration() -> None:

@@ -202,6 +202,15 @@ def test_a_long_title_is_cut_at_a_word() -> None:
     assert body == prose(20)
 
 
+def test_a_title_whose_tokens_stand_at_its_beginning_fits_too() -> None:
+    title = "!" * 60 + " " + "long" * 200
+    document = Document(prose(50), title=title)
+    spans = chunk(document, SMALL, words)
+    assert max(words([s.embedded_text for s in spans])) <= SMALL.max_tokens
+    assert all(s.embedded_text.startswith("!!!!") for s in spans)
+    assert len(spans) <= 4
+
+
 def test_text_outside_of_blocks_is_not_lost() -> None:
     text = "before\n# Head\nbetween\nblock\nafter"
     blocks = (Block("heading", 7, 13, 1, "Head"), Block("paragraph", 22, 27))

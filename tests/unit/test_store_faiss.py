@@ -59,7 +59,7 @@ async def test_nothing_is_created_before_the_first_index(tmp_path: Path) -> None
         await store.open("docs")
     await store.drop("docs")
     await store.close()
-    assert list(tmp_path.iterdir()) == []  # noqa: ASYNC240
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_a_dropped_index_leaves_no_file(index: FaissIndex) -> None:

@@ -135,6 +135,20 @@ def test_candidates_hold_the_best_and_their_ties(dim: int, distinct: int) -> Non
             assert set(found.tolist()) <= set(allowed.tolist())
 
 
+def test_sums_that_differ_in_the_last_bits_are_all_candidates() -> None:
+    """The same products summed in other orders: what FAISS finds best is not what is best."""
+    rng, rows, dim = np.random.default_rng(8), 2000, 96
+    values = unit_rows(rng, 1, dim)[0]
+    data = np.stack([rng.permutation(values) for _ in range(rows)])
+    vectors, query = FlatVectors(dim), np.full((1, dim), dim**-0.5, np.float32)
+    vectors.add(data)
+    truth = np.vecdot(data, query[0])
+    assert len(set(truth.tolist())) > 3
+    for depth in (1, 10, 1000):
+        found, _ = vectors.candidates(query, depth, Selection(np.ones(rows, np.bool_)))
+        assert set(np.flatnonzero(truth >= np.sort(truth)[-depth]).tolist()) <= set(found.tolist())
+
+
 # --- all together --------------------------------------------------------------------------------
 
 

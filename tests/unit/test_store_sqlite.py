@@ -168,7 +168,7 @@ async def test_closing_waits_for_what_was_asked(path: Path) -> None:
 async def test_a_lane_notices_that_its_file_is_gone(path: Path) -> None:
     lane = Lane(path)
     assert await lane.run(rows) == []
-    path.unlink()  # noqa: ASYNC240
+    path.unlink()
     with pytest.raises(NotFound, match="dropped"):
         await lane.run(rows)
     await lane.close()

@@ -1,0 +1,262 @@
+"""The vector cache: what is embedded how often, what is shared, what is thrown away first."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from indexers.vector_cache import CachedEmbedder, VectorCache
+from rag.embedders.hashing import HashingEmbedder
+from rag.errors import IndexMismatch, RagError, Rejected, Unavailable
+from rag.types import Embedded, Matrix, Role
+
+DIM = 8
+ROW = DIM * 4
+
+
+class Counting(HashingEmbedder):
+    """The hashing embedder, with a book of what it was asked and a door that can be shut."""
+
+    def __init__(self, name: str = "one") -> None:
+        super().__init__(self.Options(dim=DIM))
+        self.fingerprint = name
+        self.asked: Counter[str] = Counter()
+        self.called = asyncio.Event()
+        self.door = asyncio.Event()
+        self.door.set()
+
+    async def embed(self, texts: Sequence[str], role: Role) -> Embedded:
+        assert role == "passage"
+        self.asked.update(texts)
+        self.called.set()
+        await self.door.wait()
+        return await super().embed(texts, role)
+
+
+class Spoiling(HashingEmbedder):
+    """The hashing embedder with something done to its vectors."""
+
+    def __init__(self, spoil: Callable[[Matrix], Matrix]) -> None:
+        super().__init__(self.Options(dim=DIM))
+        self.spoil = spoil
+
+    async def embed(self, texts: Sequence[str], role: Role) -> Embedded:
+        embedded = await super().embed(texts, role)
+        return Embedded(self.spoil(embedded.vectors), embedded.tokens)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "cache" / "vectors.sqlite"
+
+
+@pytest.fixture
+async def cache(path: Path) -> AsyncIterator[VectorCache]:
+    opened = VectorCache(path, max_bytes=2**20)
+    yield opened
+    await opened.close()
+
+
+def kept(path: Path) -> dict[bytes, int]:
+    """Return the keys in the file with the bytes of their vectors."""
+    with closing(sqlite3.connect(path)) as connection:
+        return dict(connection.execute("SELECT key, length(vector) FROM vectors"))
+
+
+async def plain(texts: Sequence[str]) -> Matrix:
+    embedder = HashingEmbedder(HashingEmbedder.Options(dim=DIM))
+    return (await embedder.embed(texts, "passage")).vectors
+
+
+# --- embedded once -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("with_file", [True, False])
+async def test_each_distinct_text_is_embedded_once(cache: VectorCache, with_file: bool) -> None:
+    embedder = Counting()
+    cached = CachedEmbedder(embedder, cache if with_file else None, "acme")
+    texts = ["b", "a", "b", "c", "a", ""]
+    embedded = await cached.embed_passages(texts)
+    np.testing.assert_array_equal(embedded.vectors, await plain(texts))
+    assert embedded.tokens == 3  # of the three texts that have a word, once each
+    assert embedder.asked == Counter({"b": 1, "a": 1, "c": 1, "": 1})
+
+
+async def test_a_second_run_embeds_what_is_new(cache: VectorCache, path: Path) -> None:
+    await CachedEmbedder(Counting(), cache, "acme").embed_passages(["a", "b"])
+    await cache.close()
+    reopened, embedder = VectorCache(path, max_bytes=2**20), Counting()
+    embedded = await CachedEmbedder(embedder, reopened, "acme").embed_passages(["b", "c", "a"])
+    np.testing.assert_array_equal(embedded.vectors, await plain(["b", "c", "a"]))
+    assert (embedder.asked, embedded.tokens) == (Counter({"c": 1}), 1)
+    await reopened.close()
+
+
+async def test_no_texts_ask_nobody(cache: VectorCache) -> None:
+    embedder = Counting()
+    embedded = await CachedEmbedder(embedder, cache, "acme").embed_passages([])
+    assert embedded.vectors.shape == (0, DIM)
+    assert not embedder.called.is_set()
+
+
+async def test_more_texts_than_one_statement_takes(cache: VectorCache) -> None:
+    texts = [f"text {n}" for n in range(1201)]
+    await CachedEmbedder(Counting(), cache, "acme").embed_passages(texts)
+    embedder = Counting()
+    embedded = await CachedEmbedder(embedder, cache, "acme").embed_passages(texts)
+    np.testing.assert_array_equal(embedded.vectors, await plain(texts))
+    assert not embedder.asked
+
+
+@pytest.mark.parametrize("with_file", [True, False])
+async def test_what_is_under_way_is_awaited(cache: VectorCache, with_file: bool) -> None:
+    embedder = Counting()
+    embedder.door.clear()
+    cached = CachedEmbedder(embedder, cache if with_file else None, "acme")
+    wanted = (["a", "b"], ["b", "c"], ["c", "a"], ["a"])
+    first = asyncio.create_task(cached.embed_passages(wanted[0]))
+    await embedder.called.wait()
+    others = [asyncio.create_task(cached.embed_passages(texts)) for texts in wanted[1:]]
+    embedder.door.set()
+    results = await asyncio.gather(first, *others)
+    for texts, embedded in zip(wanted, results, strict=True):
+        np.testing.assert_array_equal(embedded.vectors, await plain(texts))
+    assert embedder.asked == Counter("abc")
+    assert sum(embedded.tokens for embedded in results) == 3
+
+
+async def test_a_waiter_that_gives_up_ends_only_itself(cache: VectorCache) -> None:
+    embedder = Counting()
+    embedder.door.clear()
+    cached = CachedEmbedder(embedder, cache, "acme")
+    first = asyncio.create_task(cached.embed_passages(["a"]))
+    await embedder.called.wait()
+    waiter = asyncio.create_task(cached.embed_passages(["a"]))
+    await cache.get([])  # the waiter has asked the file before us
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    embedder.door.set()
+    np.testing.assert_array_equal((await first).vectors, await plain(["a"]))
+
+
+async def test_tenants_and_models_share_nothing(cache: VectorCache, path: Path) -> None:
+    pairs = [("acme", "one"), ("acme", "two"), ("other", "one"), ("acme\0one", ""), ("acm", "eone")]
+    for tenant, fingerprint in pairs:
+        embedder = Counting(fingerprint)
+        await CachedEmbedder(embedder, cache, tenant).embed_passages(["same"])
+        assert embedder.asked == Counter(["same"])
+    assert len(kept(path)) == len(pairs)
+    assert b"same" not in path.read_bytes()  # the text itself is not kept
+
+
+# --- eviction ------------------------------------------------------------------------------------
+
+
+async def test_the_file_stays_under_its_limit(path: Path) -> None:
+    cache = VectorCache(path, max_bytes=20 * ROW)
+    cached = CachedEmbedder(Counting(), cache, "acme")
+    for start in range(0, 200, 7):
+        texts = [f"text {n}" for n in range(start, start + 7)]
+        embedded = await cached.embed_passages(texts)
+        np.testing.assert_array_equal(embedded.vectors, await plain(texts))
+        assert 0 < sum(kept(path).values()) <= 20 * ROW
+    await cache.close()
+
+
+async def test_the_longest_unused_go_first(path: Path) -> None:
+    cache = VectorCache(path, max_bytes=10 * ROW)
+    await cache.put({bytes([n]): bytes(ROW) for n in range(10)})
+    with closing(sqlite3.connect(path)) as connection, connection:  # as if days had passed
+        for n in range(10):
+            connection.execute("UPDATE vectors SET used = ? WHERE key = ?", (100 - n, bytes([n])))
+    assert list(await cache.get([bytes([9])])) == [bytes([9])]  # the oldest is used today
+    await cache.put({bytes([20]): bytes(ROW)})
+    assert sorted(kept(path)) == [bytes([n]) for n in (0, 1, 2, 3, 4, 5, 6, 9, 20)]
+    await cache.close()
+
+
+async def test_a_limit_of_nothing_keeps_nothing(path: Path) -> None:
+    cache = VectorCache(path, max_bytes=0)
+    embedder = Counting()
+    cached = CachedEmbedder(embedder, cache, "acme")
+    for _ in range(2):
+        np.testing.assert_array_equal(
+            (await cached.embed_passages(["a"])).vectors, await plain(["a"])
+        )
+    assert (embedder.asked, kept(path)) == (Counter({"a": 2}), {})
+    await cache.close()
+
+
+# --- failures ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (lambda v: v[:-1], Rejected),
+        (lambda v: np.concatenate([v, v]), Rejected),
+        (lambda v: v[:, :-1].copy(), Rejected),
+        (lambda v: v.reshape(-1), Rejected),
+        (lambda v: np.full_like(v, np.nan), IndexMismatch),
+        (lambda v: v * 2, IndexMismatch),
+        (lambda v: v * 0, IndexMismatch),
+        (lambda v: v.astype(np.float64), IndexMismatch),
+    ],
+    ids=["fewer", "more", "narrower", "flat", "nan", "longer", "zero", "double"],
+)
+async def test_bad_vectors_are_refused_and_not_kept(
+    cache: VectorCache, path: Path, spoil: Callable[[Matrix], Matrix], error: type[RagError]
+) -> None:
+    cached = CachedEmbedder(Spoiling(spoil), cache, "acme")
+    with pytest.raises(error):
+        await cached.embed_passages(["a", "b"])
+    assert kept(path) == {}
+    with pytest.raises(error):  # nothing is left under way for the next one to wait for
+        await cached.embed_passages(["a", "b"])
+
+
+async def test_a_failing_embedder_fails_its_waiters_and_may_be_asked_again(
+    cache: VectorCache,
+) -> None:
+    class Failing(Counting):
+        broken = True
+
+        async def embed(self, texts: Sequence[str], role: Role) -> Embedded:
+            embedded = await super().embed(texts, role)
+            if self.broken:
+                raise Unavailable("the model is away")
+            return embedded
+
+    embedder = Failing()
+    embedder.door.clear()
+    cached = CachedEmbedder(embedder, cache, "acme")
+    first = asyncio.create_task(cached.embed_passages(["a", "b"]))
+    await embedder.called.wait()
+    waiter = asyncio.create_task(cached.embed_passages(["b"]))
+    await cache.get([])  # the waiter has asked the file before us
+    embedder.door.set()
+    for task in (first, waiter):
+        with pytest.raises(Unavailable, match="the model is away"):
+            await task
+    assert embedder.asked == Counter("ab")
+    embedder.broken = False
+    np.testing.assert_array_equal(
+        (await cached.embed_passages(["b", "a"])).vectors, await plain(["b", "a"])
+    )
+
+
+async def test_a_file_that_is_no_database_says_what_to_do(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"something else " * 500)
+    cache = VectorCache(path, max_bytes=2**20)
+    with pytest.raises(Unavailable, match="delete the file"):
+        await CachedEmbedder(Counting(), cache, "acme").embed_passages(["a"])
+    await cache.close()
