@@ -63,8 +63,9 @@ def read_qrels(path: Path) -> dict[str, dict[str, int]]:
     qrels: dict[str, dict[str, int]] = {}
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-        next(rows, None)
-        for number, row in enumerate(rows, start=2):
+        for number, row in enumerate(rows, start=1):
+            if number == 1 and row[2:] == ["score"]:
+                continue
             try:
                 query, document, score = row
                 qrels.setdefault(query, {})[document] = int(score)
@@ -103,9 +104,9 @@ class BeirConnector:
         name = Path(self.root).name
         with self._corpus.open("rb") as file:
             offset = 0
-            for line in file:
+            for number, line in enumerate(file, start=1):
                 if line.strip():
-                    external_id = json.loads(line)["_id"]
+                    external_id = _decoded(self._corpus, number, line)["_id"]
                     self._offsets[external_id] = offset
                     yield Changed(
                         external_id=external_id,
@@ -123,11 +124,18 @@ class BeirConnector:
 
 
 def _rows(path: Path) -> Iterator[Any]:
-    with path.open(encoding="utf-8") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            try:
-                yield json.loads(line)
-            except json.JSONDecodeError as exc:
-                raise UserError(f"{path} line {number} is not JSON: {exc.msg}") from exc
+            if line.strip():
+                yield _decoded(path, number, line)
+
+
+def _decoded(path: Path, number: int, line: bytes) -> Any:
+    """Read one line; raise `UserError` unless it is an object with `_id` and `text`."""
+    try:
+        row = json.loads(line)
+    except ValueError as exc:
+        raise UserError(f"{path} line {number} is not JSON: {exc}") from exc
+    if not isinstance(row, dict) or not isinstance(row.get("_id"), str) or "text" not in row:
+        raise UserError(f"{path} line {number} has no string '_id' or no 'text'")
+    return row

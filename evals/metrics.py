@@ -29,5 +29,5 @@ def retrieval_metrics(qrels: Qrels, run: Run) -> dict[str, float]:
 
 def latency_ms(seconds: Sequence[float]) -> dict[str, float]:
     """Return the 50th, 95th and 99th percentile in milliseconds."""
-    p50, p95, p99 = np.percentile(seconds, [50, 95, 99]) * 1e3
+    p50, p95, p99 = (np.percentile(seconds, [50, 95, 99]) * 1e3).tolist()
     return {"p50": round(p50, 2), "p95": round(p95, 2), "p99": round(p99, 2)}

@@ -78,7 +78,7 @@ def pin_chunker(runtime: Runtime, embedder: Embedder) -> Pinned:
     spec = ChunkSpec(
         max_tokens=limit,
         target_tokens=min(settings.target_tokens, limit),
-        min_tokens=settings.min_tokens,
+        min_tokens=min(settings.min_tokens, limit),
     )
     return Pinned(CHUNKER, asdict(spec), spec.fingerprint)
 

@@ -58,6 +58,12 @@ _SUPERSETS = {
 }
 
 
+MAX_CONTROLS = 0.1
+FEW_LETTERS = 6
+_CONTROLS = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
+_HIGH = re.compile(rb"[\x80-\xff]")
+
+
 def decode(data: bytes, *, declared: str | None = None) -> str:
     """Decode a document and normalise it: newlines are `\\n`, NUL and the mark are gone.
 
@@ -67,6 +73,8 @@ def decode(data: bytes, *, declared: str | None = None) -> str:
     if (found := binary_format(data[:HEAD])) is not None:
         raise UnreadableDocument(f"the content is binary ({found}), wanted text")
     text = _decode(data, declared)
+    if len(_CONTROLS.findall(text[:HEAD])) > len(text[:HEAD]) * MAX_CONTROLS:
+        raise UnreadableDocument("the content is binary (control characters), wanted text")
     return text.removeprefix("\ufeff").replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -134,6 +142,8 @@ def _claimed(name: str | None) -> str | None:
 def _detect(data: bytes) -> str:
     from charset_normalizer import from_bytes
 
+    if len(_HIGH.findall(data)) < FEW_LETTERS:  # too little to tell encodings apart by
+        return data.decode("cp1252", errors="replace")
     guesses = from_bytes(data, cp_exclusion=["utf_7"])
     best = guesses.best()
     if best is None:

@@ -70,6 +70,13 @@ def kept(path: Path) -> dict[bytes, int]:
         return dict(connection.execute("SELECT key, length(vector) FROM vectors"))
 
 
+async def _turn(cache: VectorCache) -> None:
+    """Let every other task ask the file, get its answer and go on from there."""
+    await asyncio.sleep(0)
+    await cache.get([])
+    await asyncio.sleep(0)
+
+
 async def plain(texts: Sequence[str]) -> Matrix:
     embedder = HashingEmbedder(HashingEmbedder.Options(dim=DIM))
     return (await embedder.embed(texts, "passage")).vectors
@@ -139,7 +146,7 @@ async def test_a_waiter_that_gives_up_ends_only_itself(cache: VectorCache) -> No
     first = asyncio.create_task(cached.embed_passages(["a"]))
     await embedder.called.wait()
     waiter = asyncio.create_task(cached.embed_passages(["a"]))
-    await cache.get([])  # the waiter has asked the file before us
+    await _turn(cache)
     waiter.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiter
@@ -241,7 +248,7 @@ async def test_a_failing_embedder_fails_its_waiters_and_may_be_asked_again(
     first = asyncio.create_task(cached.embed_passages(["a", "b"]))
     await embedder.called.wait()
     waiter = asyncio.create_task(cached.embed_passages(["b"]))
-    await cache.get([])  # the waiter has asked the file before us
+    await _turn(cache)
     embedder.door.set()
     for task in (first, waiter):
         with pytest.raises(Unavailable, match="the model is away"):
