@@ -123,7 +123,10 @@ class Settings(BaseSettings):
     @field_validator("data_dir", "model_dir")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
+        try:
+            return path.expanduser().absolute()
+        except RuntimeError as exc:  # ~somebody, who is not here
+            raise ValueError("the home folder that it names is not known") from exc
 
     @classmethod
     def settings_customise_sources(

@@ -142,6 +142,7 @@ def test_variables_of_tests_and_of_others_are_left_alone(monkeypatch: pytest.Mon
         ({"retrieval": {"dense_weight": 1.5}}, "retrieval.dense_weight"),
         ({"retrieval": {"fusion": "sum"}}, "retrieval.fusion"),
         ({"chunking": []}, "chunking"),
+        ({"data_dir": "~nobody-of-this-name/data"}, "data_dir"),
         ({"embedders": "hashing"}, "embedders"),
     ],
 )
