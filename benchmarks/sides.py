@@ -15,7 +15,7 @@ from pathlib import Path
 from watching import Watch, WatchedRuntime
 
 from indexers.chunking import ChunkSpec, chunk
-from indexers.ingest import FileOptions, ingest, list_paths, open_collection
+from indexers.ingest import ingest, list_paths, open_collection
 from indexers.parsing import parse
 from indexers.pipeline import read
 from rag.catalog.database import Catalog
@@ -52,7 +52,7 @@ async def collect(runtime: Runtime, folder: Path) -> Texts:
     embedder = runtime.embedder(collection.live)
     sparse = runtime.sparse_encoder(collection.live)
     spec = ChunkSpec(**collection.live.chunker.options)
-    (listing,) = await list_paths(runtime, collection, [folder], FileOptions())
+    (listing,) = await list_paths(runtime, collection, [folder], {})
     found: dict[str, None] = {}
     texts = Texts([])
     async for change in listing.connector.changes():
@@ -90,7 +90,7 @@ async def time_ingest(embedder: Embedder, folder: Path, texts: Texts) -> tuple[f
             collection = await open_collection(runtime, DEFAULT_TENANT, "benchmark")
             watch.busy.clear()
             began = time.perf_counter()
-            listings = await list_paths(runtime, collection, [folder], FileOptions())
+            listings = await list_paths(runtime, collection, [folder], {})
             summary = await ingest(runtime, collection, listings)
             seconds = time.perf_counter() - began
         finally:

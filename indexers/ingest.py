@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from indexers.chunking import ChunkSpec
 from indexers.draining import drain
@@ -60,17 +61,6 @@ class Listing:
     connector: Connector
 
 
-@dataclass(frozen=True, slots=True)
-class FileOptions:
-    """How files are listed; see the options of the filesystem connector."""
-
-    include: tuple[str, ...] = ()
-    exclude: tuple[str, ...] = ()
-    hidden: bool = False
-    ignore_files: bool = True
-    max_bytes: int = 50 * 2**20
-
-
 def pin_chunker(runtime: Runtime, embedder: Embedder) -> Pinned:
     """Fix how documents are cut for an embedder."""
     settings = runtime.settings.chunking
@@ -102,9 +92,12 @@ async def open_collection(
 
 
 async def list_paths(
-    runtime: Runtime, collection: Collection, paths: Sequence[Path], options: FileOptions
+    runtime: Runtime, collection: Collection, paths: Sequence[Path], options: Mapping[str, Any]
 ) -> list[Listing]:
-    """Turn paths into listings of their sources; raise `NotFound` for a path that is not there."""
+    """Turn paths into listings of their sources; raise `NotFound` for a path that is not there.
+
+    `options` are those of the filesystem connector, for every path alike.
+    """
     sources = await runtime.catalog.read(collections.list_sources, collection.id)
     roots = [source.root for source in sources if source.kind == "filesystem"]
     scopes = await asyncio.to_thread(plan_scopes, paths, roots)
@@ -250,8 +243,8 @@ async def _remove(runtime: Runtime, gone: Sequence[Known]) -> int:
     return removed
 
 
-def _files(scope: Scope, options: FileOptions) -> Connector:
-    given = {**asdict(options), "only": scope.only, "skip": scope.skip}
+def _files(scope: Scope, options: Mapping[str, Any]) -> Connector:
+    given = {**options, "only": scope.only, "skip": scope.skip}
     connector: Connector = make_plugin("connectors", "filesystem", given, scope.root)
     return connector
 

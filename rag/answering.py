@@ -65,7 +65,8 @@ class ExtractiveAnswerer:
 
     async def answer(self, query: Query) -> Answer:
         """Return the whole answer; `abstained` when the collection seems to hold none."""
-        found = await self._retrieval.search(replace(query, k=max(query.k, PASSAGES)))
+        wider = replace(query, k=PASSAGES) if 0 < query.k < PASSAGES else query
+        found = await self._retrieval.search(wider)
         chosen: list[Quote] = []
         if found.hits and not self._off_topic(query, found):
             chosen = await self._choose(query, found)

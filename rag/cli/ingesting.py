@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,7 +16,7 @@ from rag.cli import session
 from rag.cli.session import Backend, CollectionName, DataDir, EmbedderName, Json
 
 if TYPE_CHECKING:
-    from indexers.ingest import FileOptions, Summary
+    from indexers.ingest import Summary
     from indexers.pipeline import Progress
     from rag.runtime import Runtime
 
@@ -53,15 +53,13 @@ def ingest(
 
     Example: rag ingest docs notes.md --collection handbook
     """
-    from indexers.ingest import FileOptions
-
-    options = FileOptions(
-        include=tuple(include or ()),
-        exclude=tuple(exclude or ()),
-        hidden=hidden,
-        ignore_files=not no_ignore,
-        max_bytes=max_file_mb * 2**20,
-    )
+    options = {
+        "include": include or (),
+        "exclude": exclude or (),
+        "hidden": hidden,
+        "ignore_files": not no_ignore,
+        "max_bytes": max_file_mb * 2**20,
+    }
 
     async def work(runtime: Runtime) -> Summary:
         return await _ingest(
@@ -78,7 +76,7 @@ def ingest(
     for warning in summary.warnings:
         session.say(f"warning: {warning}")
     if summary.interrupted:
-        session.say("interrupted: what is committed stays; run the same command to go on")
+        session.say(f"interrupted: {session.GO_ON}")
         raise typer.Exit(session.INTERRUPTED)
     if summary.failed:
         raise typer.Exit(session.INCOMPLETE)
@@ -88,7 +86,7 @@ async def _ingest(
     runtime: Runtime,
     paths: list[Path],
     name: str,
-    options: FileOptions,
+    options: dict[str, Any],
     dry_run: bool,
     backend: str | None,
     embedder: str | None,

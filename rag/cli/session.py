@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OK, FAILED, USAGE, INCOMPLETE, INTERRUPTED = 0, 1, 2, 3, 130
+GO_ON = "what is committed stays; run the same command to go on"
 
 DataDir = Annotated[
     Path | None,
@@ -73,7 +74,10 @@ def run(
         async with open_runtime(configured) as runtime:
             return await work(runtime)
 
-    return asyncio.run(main())
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        fail("interrupted", GO_ON, INTERRUPTED)
 
 
 def stop_on_interrupt(say: Callable[[str], None]) -> asyncio.Event:

@@ -31,7 +31,7 @@ class Encoder:
     def __init__(
         self, checkpoint: Checkpoint, *, precision: Precision, threads: int | None, cache_dir: Path
     ) -> None:
-        self.threads = threads or len(os.sched_getaffinity(0))
+        self.threads = threads or _cores()
         self._checkpoint = checkpoint
         self._precision = precision
         self._cache_dir = cache_dir
@@ -87,6 +87,13 @@ class Encoder:
             ),
         }
         return core.compile_model(self._graph, "CPU", properties)
+
+
+def _cores() -> int:
+    """Count the cores that this process may use; not every system says so."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def pool(hidden: npt.NDArray[np.float32], mask: npt.NDArray[np.int64], how: Pooling) -> Matrix:

@@ -95,6 +95,20 @@ def take(rows: Batch, numbers: Sequence[int]) -> Batch:
     )
 
 
+async def test_filters_of_every_share(backend: Backend, tmp_path: Path) -> None:
+    """Stores choose between ways to search by how many rows a filter leaves; all must agree."""
+    rng, size = np.random.default_rng(8), 1200
+    rows = batch(size, dim=8, fields=[{"meta.n": i} for i in rng.permutation(size).tolist()])
+    async with backend.index(tmp_path, dim=8) as index, reference(tmp_path, dim=8) as oracle:
+        for one in (index, oracle):
+            await one.upsert(rows)
+        for left in (1, 10, 30, 100, 600, 1100, 1199, 1200):
+            where = Compare("meta.n", "lt", left)
+            for depth in (5, 200):
+                dense, sparse = unit_rows(rng, 1, 8), sparse_rows(rng, 1)
+                await assert_same(index, oracle, Search(depth, where, dense, sparse))
+
+
 async def test_searches_agree_after_changes(backend: Backend, tmp_path: Path) -> None:
     """Deleted, replaced and patched rows between searches, until most of what was is gone."""
     rng = np.random.default_rng(6)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from indexers import ingest as job
-from indexers.ingest import FileOptions, Summary
+from indexers.ingest import Summary
 from indexers.pipeline import Progress
 from rag.catalog import documents, outbox
 from rag.catalog.documents import get_document
@@ -24,8 +24,7 @@ COUNTS = ("added", "updated", "unchanged", "removed", "access_changed", "failed"
 
 async def ingest(runtime: Runtime, *paths: Path, **options: object) -> Summary:
     collection = await job.open_collection(runtime, "default", "docs")
-    chosen = FileOptions(**options)  # type: ignore[arg-type]
-    listings = await job.list_paths(runtime, collection, paths, chosen)
+    listings = await job.list_paths(runtime, collection, paths, options)
     return await job.ingest(runtime, collection, listings)
 
 
@@ -183,7 +182,7 @@ async def test_stopping_leaves_what_is_committed_and_deletes_nothing(
     await ingest(runtime, folder)
     (folder / "page00.md").unlink()
     collection = await job.open_collection(runtime, "default", "docs")
-    listings = await job.list_paths(runtime, collection, [folder], FileOptions())
+    listings = await job.list_paths(runtime, collection, [folder], {})
     stop = asyncio.Event()
     stop.set()
     summary = await job.ingest(runtime, collection, listings, stop=stop)
@@ -200,7 +199,7 @@ async def test_a_preview_counts_and_changes_nothing(runtime: Runtime, folder: Pa
     (folder / "page02.md").unlink()
     (folder / "new.md").write_text("new\n")
     collection = await job.open_collection(runtime, "default", "docs")
-    listings = await job.list_paths(runtime, collection, [folder], FileOptions())
+    listings = await job.list_paths(runtime, collection, [folder], {})
     planned = await job.preview(runtime, collection, listings)
     expected = {"added": 1, "updated": 1, "unchanged": 10, "removed": 1}
     assert counts(planned) == expected
@@ -295,7 +294,7 @@ async def test_a_run_leaves_a_record(runtime: Runtime, folder: Path) -> None:
 
 async def test_progress_adds_up(runtime: Runtime, folder: Path) -> None:
     collection = await job.open_collection(runtime, "default", "docs")
-    listings = await job.list_paths(runtime, collection, [folder], FileOptions())
+    listings = await job.list_paths(runtime, collection, [folder], {})
     progress = Progress()
     summary = await job.ingest(runtime, collection, listings, progress=progress)
     assert progress.files == progress.files_done == 12

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from indexers import ingest as job
-from indexers.ingest import FileOptions, Summary
+from indexers.ingest import Summary
 from rag.runtime import Runtime
 from rag.types import Query, local_owner
 
@@ -32,7 +32,7 @@ def tree(data_folder: Path, tmp_path: Path) -> Path:
 
 async def ingest(runtime: Runtime, root: Path) -> Summary:
     collection = await job.open_collection(runtime, "default", "tree")
-    listings = await job.list_paths(runtime, collection, [root], FileOptions())
+    listings = await job.list_paths(runtime, collection, [root], {})
     return await job.ingest(runtime, collection, listings)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from indexers import ingest as job
-from indexers.ingest import FileOptions
 from rag.catalog import tables as t
 from rag.catalog import writing
 from rag.embedders.hashing import HashingEmbedder
@@ -79,7 +78,7 @@ class World:
 
     async def ingest(self) -> None:
         self.collection = await job.open_collection(self.runtime, "default", "docs")
-        listings = await job.list_paths(self.runtime, self.collection, [self.folder], FileOptions())
+        listings = await job.list_paths(self.runtime, self.collection, [self.folder], {})
         summary = await job.ingest(self.runtime, self.collection, listings)
         assert summary.failures == []
         self.collection = await job.open_collection(self.runtime, "default", "docs")

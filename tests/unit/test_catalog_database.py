@@ -212,3 +212,16 @@ async def test_writers_wait_for_another_process_and_readers_do_not(
         other.execute("COMMIT")
         await writing
     assert await catalog.read(tenants) == ["ours", "theirs"]
+
+
+async def test_a_writer_holds_the_lock_from_its_first_look(catalog: Catalog, path: Path) -> None:
+    def look_then_write(connection: Connection) -> None:
+        assert tenants(connection) == []
+        with other_process(path) as other:
+            other.execute("PRAGMA busy_timeout=0")
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("INSERT INTO tenants VALUES ('theirs', 0)")
+        add_tenant(connection, "ours")
+
+    await catalog.write(look_then_write)
+    assert await catalog.read(tenants) == ["ours"]

@@ -273,12 +273,14 @@ def test_access_is_replaced_whole(world: World) -> None:
 # --- any history ---------------------------------------------------------------------------------
 
 CONTENTS = ("", "ab", "abc\nb", "x\ny\nxy", "abc\nabd\nabe")
+VERBS = ("put", "begin", "commit", "commit all", "remove", "abandon", "expire", "finish")
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["begin", "commit", "commit all", "remove", "abandon", "expire", "finish"]),
+        st.sampled_from(VERBS),
         st.integers(0, 2),  # document
         st.integers(0, len(CONTENTS) - 1),
     ),
+    min_size=5,
     max_size=30,
 )
 
@@ -295,7 +297,9 @@ class History:
         self.texts: set[tuple[str, str]] = set()
 
     def step(self, verb: str, name: str, content: str) -> None:
-        if verb == "begin":
+        if verb == "put":
+            self.commit([self.begin(name, content)])
+        elif verb == "begin":
             self.begin(name, content)
         elif verb.startswith("commit"):
             self.commit([w for w in self.begun if w.external_id == name or verb == "commit all"])
@@ -306,7 +310,7 @@ class History:
         else:
             self.give_up(name, expired=verb == "expire")
 
-    def begin(self, name: str, content: str) -> None:
+    def begin(self, name: str, content: str) -> Write:
         seen = self.visible.get(name)
         lease = -1.0 if name == "page 0" else LEASE_S  # its writers are always too slow
         write = self.world.write(name, content, seen.attempt if seen else None)
@@ -315,6 +319,7 @@ class History:
         self.begun.append(begun)
         self.open.add(begun.attempt)
         self.texts.add((begun.document_id, begun.text_digest))
+        return begun
 
     def commit(self, writes: list[Write]) -> None:
         writes = [w for w in writes if w is not self.visible.get(w.external_id)]  # once is enough

@@ -177,6 +177,7 @@ def test_masks_are_remembered_until_rows_change() -> None:
     for number in range(500):
         mirror._select(Not(Eq("meta.ordinal", number)))
     assert len(mirror._selections) <= 64
+    assert mirror._select(scope).mask.tolist() == [True, True]
     mirror.forget([(1, 1)])
     assert mirror._select(scope).mask.tolist() == [False, True]
 
