@@ -21,7 +21,7 @@ from rag.catalog.database import Catalog
 from rag.catalog.documents import Known
 from rag.catalog.statistics import pack_terms
 from rag.catalog.writing import Write
-from rag.errors import RagError, UnreadableDocument
+from rag.errors import RagError, Unavailable, UnreadableDocument
 from rag.ports import Changed, Connector, Embedder, Index, SparseEncoder
 from rag.types import (
     Batch,
@@ -176,10 +176,15 @@ class Pipeline:
     # --- embed -----------------------------------------------------------------------------------
 
     async def embed(self, window: Sequence[Prepared]) -> list[Embedded]:
-        """Embed a window; when that fails, its documents one by one, so that only bad ones fail."""
+        """Embed a window; if it is refused, its documents one by one, so that only bad ones fail.
+
+        An embedder that is away fails the run: its documents are not to blame.
+        """
         texts = [span.embedded_text for prepared in window for span in prepared.spans]
         try:
             embedded = await self.cached.embed_passages(texts)
+        except Unavailable:
+            raise
         except RagError as exc:
             if len(window) == 1:
                 self._fail(window[0].change, exc)

@@ -26,7 +26,8 @@ class Scope:
 
 def plan_scopes(paths: Sequence[Path], known_roots: Sequence[str]) -> list[Scope]:
     """Assign each path to a root; raise `NotFound` for a path that does not exist."""
-    wanted = _outermost([_existing(path) for path in paths])
+    check_paths(paths)
+    wanted = _outermost([path.resolve() for path in paths])
     known = [Path(root) for root in known_roots]
     parts: dict[Path, set[str]] = {}
     for path in wanted:
@@ -57,13 +58,14 @@ def plan_scopes(paths: Sequence[Path], known_roots: Sequence[str]) -> list[Scope
     ]
 
 
-def _existing(path: Path) -> Path:
-    if not path.exists():
-        raise NotFound(
-            f"there is no file or folder {str(path)!r}",
-            hint="a document whose file is gone is removed when its folder is ingested again",
-        )
-    return path.resolve()
+def check_paths(paths: Sequence[Path]) -> None:
+    """Raise `NotFound` for the first path that does not exist."""
+    for path in paths:
+        if not path.exists():
+            raise NotFound(
+                f"there is no file or folder {str(path)!r}",
+                hint="a document whose file is gone is removed when its folder is ingested again",
+            )
 
 
 def _outermost(paths: Sequence[Path]) -> list[Path]:

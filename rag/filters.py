@@ -131,6 +131,8 @@ def parse_filter(text: str) -> Filter:
         ) from exc
     except RecursionError as exc:
         raise InvalidFilter(f"the filter is nested deeper than {MAX_DEPTH} levels") from exc
+    except ValueError as exc:  # a number of thousands of digits
+        raise InvalidFilter("the filter has a number that is too long") from exc
 
 
 def from_json(tree: object) -> Filter:
@@ -169,6 +171,8 @@ def _node(tree: object, budget: list[int], depth: int) -> Filter:
             if not isinstance(value, list):
                 raise InvalidFilter(f"'in' takes a list of values, got {_short(value)}")
             budget[0] -= len(value)
+            if budget[0] < 0:
+                raise InvalidFilter(f"the filter has more than {MAX_NODES} nodes")
             return In(field, [_scalar(op, v) for v in value])
         case "lt" | "le" | "gt" | "ge":
             field, value = _leaf(op, body)

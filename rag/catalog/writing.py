@@ -80,6 +80,9 @@ def commit(connection: Connection, generation_id: str, writes: Sequence[Write]) 
     chunks = 0
     for write in writes:
         before = current.get(write.document_id)
+        if before is not None and before.attempt == write.attempt:
+            won.append(True)  # committed by an earlier call whose reply was lost
+            continue
         unchanged = (before and before.attempt) == write.expected
         wins = unchanged and write.attempt in still_open and write.document_id not in seen
         seen.add(write.document_id)
@@ -179,12 +182,24 @@ def abandon_expired(connection: Connection, generation_id: str) -> int:
 
 
 def abandon(connection: Connection, generation_id: str, writes: Sequence[Write]) -> None:
-    """Give up attempts that will not be finished, at once."""
-    mine = sorted(_open_attempts(connection, [write.attempt for write in writes]))
-    connection.execute(
-        t.attempts.update().where(t.attempts.c.id.in_(mine)).values(state="abandoned")
+    """Give up attempts that will not be finished, at once.
+
+    Also those that another writer found expired: rows may have been stored since it drained.
+    """
+    mine = [write.attempt for write in writes]
+    committed = set(
+        connection.execute(
+            sa.select(t.attempts.c.id).where(
+                t.attempts.c.id.in_(mine), t.attempts.c.state == "committed"
+            )
+        ).scalars()
     )
-    lost = [(w.document_id, w.attempt, w.text_digest) for w in writes if w.attempt in mine]
+    connection.execute(
+        t.attempts.update()
+        .where(t.attempts.c.id.in_(mine), t.attempts.c.state == "open")
+        .values(state="abandoned")
+    )
+    lost = [(w.document_id, w.attempt, w.text_digest) for w in writes if w.attempt not in committed]
     post_deletions(connection, generation_id, lost, time.time())
 
 

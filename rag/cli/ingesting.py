@@ -53,6 +53,9 @@ def ingest(
 
     Example: rag ingest docs notes.md --collection handbook
     """
+    from indexers.sources import check_paths
+
+    check_paths(paths)  # before anything is made for them
     options = {
         "include": include or (),
         "exclude": exclude or (),

@@ -140,7 +140,7 @@ def test_random_histories(backend: Backend) -> None:
     run_state_machine_as_test(
         OfBackend,
         settings=settings(
-            max_examples=int(asked or 15),
+            max_examples=int(asked or 8),
             stateful_step_count=15,
             derandomize=asked is None,
             database=None,

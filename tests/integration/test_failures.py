@@ -182,10 +182,8 @@ PAGES = ("a", "b", "c", "d")
 # --- embedders -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("error", [Rejected("too long"), Unavailable("no answer")])
-async def test_a_text_that_cannot_be_embedded_fails_its_document_alone(
-    runtime: Wired, error: RagError
-) -> None:
+async def test_a_text_that_cannot_be_embedded_fails_its_document_alone(runtime: Wired) -> None:
+    error = Rejected("too long")
     runtime.in_front_of_embedder = lambda _: Poisoned(error)
     connector = Scripted(*PAGES, COMPLETE, texts={"c": "The page with poison in it."})
     summary = await ingest(runtime, connector)
@@ -194,6 +192,19 @@ async def test_a_text_that_cannot_be_embedded_fails_its_document_alone(
     assert await found(runtime) == ["scripted:a", "scripted:b", "scripted:d"]
     del runtime.in_front_of_embedder
     assert counts(await ingest(runtime, connector)) == {"added": 1, "unchanged": 3}
+    await check_everything_once(runtime, 4)
+
+
+async def test_an_embedder_that_is_away_fails_the_run_and_a_rerun_completes_it(
+    runtime: Wired,
+) -> None:
+    runtime.in_front_of_embedder = lambda _: Poisoned(Unavailable("no answer"))
+    connector = Scripted(*PAGES, COMPLETE, texts={"c": "The page with poison in it."})
+    with pytest.raises(Unavailable, match="no answer"):
+        await ingest(runtime, connector)
+    assert await found(runtime) == []
+    del runtime.in_front_of_embedder
+    assert counts(await ingest(runtime, connector)) == {"added": 4}
     await check_everything_once(runtime, 4)
 
 

@@ -51,7 +51,7 @@ FILTERS: st.SearchStrategy[Filter] = st.recursive(
     ),
     max_leaves=8,
 )
-FAST = settings(max_examples=150, deadline=None, derandomize=True, database=None)
+FAST = settings(max_examples=80, deadline=None, derandomize=True, database=None)
 
 
 def to_json(where: Filter) -> dict[str, Any]:

@@ -293,6 +293,7 @@ class History:
         self.visible: dict[str, Write] = {}
         self.begun: list[Write] = []
         self.open: set[int] = set()
+        self.committed: set[int] = set()
         self.waste: set[tuple[str, int, str]] = set()
         self.texts: set[tuple[str, str]] = set()
 
@@ -322,12 +323,14 @@ class History:
         return begun
 
     def commit(self, writes: list[Write]) -> None:
-        writes = [w for w in writes if w is not self.visible.get(w.external_id)]  # once is enough
         won = self.world.commit(*writes)
         touched: set[str] = set()
         before = dict(self.visible)
         for write, wins in zip(writes, won, strict=True):
             name = write.external_id
+            if write is before.get(name):  # a second call, because a reply was lost
+                assert wins
+                continue
             current = before[name].attempt if name in before else None
             expected = write.attempt in self.open and write.expected == current
             assert wins == (expected and name not in touched)
@@ -339,6 +342,7 @@ class History:
                 self.waste.add(waste_of(before[name]))
             if wins:
                 self.visible[name] = write
+                self.committed.add(write.attempt)
 
     def remove(self, name: str) -> None:
         write = self.visible.pop(name, None)
@@ -352,13 +356,16 @@ class History:
         lost = [w for w in self.begun if w.external_id == ("page 0" if expired else name)]
         if expired:
             writing.abandon_expired(connection, generation)
-        else:
+            wasted = [w for w in lost if w.attempt in self.open]
+        else:  # also what another writer gave up: rows may have come since it drained
             writing.abandon(connection, generation, lost)
-        self.waste |= {waste_of(w) for w in lost if w.attempt in self.open}
+            wasted = [w for w in lost if w.attempt not in self.committed]
+        self.waste |= {waste_of(w) for w in wasted}
         self.open -= {w.attempt for w in lost}
 
     def finish(self) -> None:
         self.texts -= set(self.world.finish())
+        self.committed -= {attempt for _, attempt, _ in self.waste}
         self.waste.clear()
         needed = {(w.document_id, w.text_digest) for w in self.visible.values()}
         needed |= {(w.document_id, w.text_digest) for w in self.begun if w.attempt in self.open}
