@@ -23,7 +23,7 @@ from rag.catalog import collections, documents, runs, writing
 from rag.catalog.documents import Known
 from rag.errors import RagError
 from rag.filters import Eq
-from rag.ports import Connector, Embedder, Index
+from rag.ports import Changed, Connector, Embedder, Index
 from rag.registry import make_plugin
 from rag.runtime import Runtime
 from rag.types import Collection, Pinned, Source, name_uuid
@@ -135,8 +135,12 @@ async def preview(runtime: Runtime, collection: Collection, listings: Sequence[L
             except (RagError, OSError) as exc:
                 failed.append((change.uri, reason(exc)))
                 continue
-            summary.unchanged += same
-            summary.updated += not same
+            if not same:
+                summary.updated += 1
+            elif before.access != frozenset(change.access):
+                summary.access_changed += 1
+            else:
+                summary.unchanged += 1
         summary.failures += [{"uri": uri, "error": error} for uri, error in failed]
     summary.failed = len(summary.failures)
     return summary
@@ -208,9 +212,10 @@ async def _run(
                 spec=ChunkSpec(**generation.chunker.options),
                 progress=progress,
             )
+            summary.access_changed += await _change_access(runtime, index, source, todo.access)
             await run_local(stages.windows(todo.fetch, known, stop), stages.embed, stages.store)
+            summary.access_changed += await _change_access(runtime, index, source, stages.access)
             if not stop.is_set():
-                summary.access_changed += await _change_access(runtime, index, source, todo)
                 summary.removed += await _remove(runtime, todo.gone)
     finally:
         if cache is not None:
@@ -218,9 +223,11 @@ async def _run(
     await drain(runtime.catalog, runtime.blobs, index, generation)
 
 
-async def _change_access(runtime: Runtime, index: Index, source: Source, todo: Plan) -> int:
+async def _change_access(
+    runtime: Runtime, index: Index, source: Source, changes: Sequence[Changed]
+) -> int:
     """Change readers: new ones enter the store before the catalog, old ones leave it after."""
-    for change in todo.access:
+    for change in changes:
         document_id = name_uuid("document", source.id, change.external_id)
         before = await runtime.catalog.read(documents.readers, document_id)
         after = set(change.access)
@@ -230,7 +237,7 @@ async def _change_access(runtime: Runtime, index: Index, source: Source, todo: P
         await runtime.catalog.write(writing.set_access, document_id, after)
         if before - after:
             await index.patch(mine, {"subjects": sorted(after)})
-    return len(todo.access)
+    return len(changes)
 
 
 async def _remove(runtime: Runtime, gone: Sequence[Known]) -> int:

@@ -118,6 +118,8 @@ class Pipeline:
     sparse: SparseEncoder
     spec: ChunkSpec
     progress: Progress
+    access: list[Changed] = field(default_factory=list)
+    """Found on the way: the same content, other readers."""
 
     # --- fetch, parse, chunk, encode -------------------------------------------------------------
 
@@ -151,7 +153,10 @@ class Pipeline:
             blob, digest = await read(self.connector, change)
             if known is not None and known.digest == digest:
                 touched[known.document_id] = change.fingerprint
-                self.progress.unchanged += 1
+                if known.access != frozenset(change.access):
+                    self.access.append(change)
+                else:
+                    self.progress.unchanged += 1
                 self._done(change)
                 return None
             return await asyncio.to_thread(self._read, change, known, digest, blob)
