@@ -1,0 +1,1 @@
+"""Sources of documents, one per file, found through entry points."""

@@ -1,0 +1,1 @@
+"""Where and how the stages of ingestion run."""

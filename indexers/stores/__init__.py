@@ -1,0 +1,1 @@
+"""Vector stores, one per file, found through entry points."""

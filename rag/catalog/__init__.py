@@ -1,0 +1,1 @@
+"""The truth about documents: tables, and units of work on a connection."""

@@ -1,0 +1,1 @@
+"""Encoders of text, dense and sparse, found through entry points."""
