@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DOCS ?= docs
 QUESTION ?= How does Cumulo make sure that deleted documents are not found?
-DEMO_DATA := .cumulo/demo
+DEMO_DATA = .cumulo/demo/$(subst /,-,$(patsubst /%,%,$(DOCS)))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
@@ -29,14 +29,14 @@ setup: $(VENV)/dev.done ## Make a complete .venv with `rag` in it, and pull the 
 	@$(BIN)/rag models pull all-minilm-l6-v2
 
 demo: $(VENV)/base.done ## Ingest docs/ (or DOCS=/any/folder), ask a question, stream a cited answer
-	@$(BIN)/rag init --data-dir $(DEMO_DATA)
+	@$(BIN)/rag init --data-dir '$(DEMO_DATA)'
 	@echo '$$ rag ingest $(DOCS)'
-	@$(BIN)/rag ingest '$(DOCS)' --data-dir $(DEMO_DATA) || test $$? -eq 3 # some files failed
+	@$(BIN)/rag ingest '$(DOCS)' --data-dir '$(DEMO_DATA)' || test $$? -eq 3 # some files failed
 	@echo; echo '$$ rag ask "$(QUESTION)"'
-	@$(BIN)/rag ask '$(QUESTION)' --data-dir $(DEMO_DATA)
+	@$(BIN)/rag ask '$(QUESTION)' --data-dir '$(DEMO_DATA)'
 	@echo; echo 'Try next:'
 	@echo '  make demo DOCS=/your/folder QUESTION="your question"'
-	@echo '  . $(VENV)/bin/activate && export CUMULO_DATA_DIR=$(DEMO_DATA)'
+	@echo '  . $(VENV)/bin/activate && export CUMULO_DATA_DIR="$(DEMO_DATA)"'
 	@echo '  rag search "access" --k 3        rag documents list        rag --help'
 
 test: setup ## Run lint, types, import contracts and every test lane (small counts)
