@@ -7,9 +7,20 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from rag.runtime import Runtime, open_runtime
 from rag.settings import Settings, load_settings
+
+# Full counts look for new cases, the small ones of every run are always the same.
+hypothesis_settings.register_profile(
+    "cumulo",
+    deadline=None,
+    database=None,
+    derandomize="CUMULO_TEST_EXAMPLES" not in os.environ,
+    print_blob=True,
+)
+hypothesis_settings.load_profile("cumulo")
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
 

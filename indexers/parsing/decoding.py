@@ -73,8 +73,6 @@ def decode(data: bytes, *, declared: str | None = None) -> str:
     if (found := binary_format(data[:HEAD])) is not None:
         raise UnreadableDocument(f"the content is binary ({found}), wanted text")
     text = _decode(data, declared)
-    if len(_CONTROLS.findall(text[:HEAD])) > len(text[:HEAD]) * MAX_CONTROLS:
-        raise UnreadableDocument("the content is binary (control characters), wanted text")
     return text.removeprefix("\ufeff").replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -94,12 +92,17 @@ def bom_encoding(head: bytes) -> str | None:
 
 
 def _bare_utf16(head: bytes) -> str | None:
-    """Recognise UTF-16 without a mark: of Latin text, every second byte is NUL."""
+    """Recognise UTF-16 without a mark: of Latin text, every second byte is NUL.
+
+    What would then be full of control characters is binary after all.
+    """
     even, odd = head[0::2].count(0), head[1::2].count(0)
     few, many = sorted((even, odd))
     if not many or many < len(head) * 0.15 or few > many * 0.02:
         return None
-    return "utf-16-le" if odd > even else "utf-16-be"
+    encoding = "utf-16-le" if odd > even else "utf-16-be"
+    text = head.decode(encoding, errors="replace")
+    return encoding if len(_CONTROLS.findall(text)) <= len(text) * MAX_CONTROLS else None
 
 
 def _decode(data: bytes, declared: str | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Sequence
 from itertools import takewhile
@@ -16,6 +17,8 @@ from indexers.parsing.html import parse_html
 from indexers.parsing.markdown import parse_markdown
 from indexers.parsing.text import parse_text
 from rag.types import Block, Document, Span
+
+EXAMPLES = int(os.environ.get("CUMULO_TEST_EXAMPLES", "40"))
 
 Count = Callable[[Sequence[str]], list[int]]
 
@@ -51,7 +54,7 @@ SPECS = st.sampled_from([ChunkSpec(24, 18, 5), ChunkSpec(60, 40, 12), ChunkSpec(
 
 
 @pytest.mark.parametrize("count", [words, quarters, doubled])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(text=MARKDOWN | NOISE, spec=SPECS, title=st.none() | LINES)
 def test_spans_rejoin_and_fit(count: Count, text: str, spec: ChunkSpec, title: str | None) -> None:
     parsed = parse_markdown(text.encode())
@@ -69,7 +72,7 @@ def test_spans_rejoin_and_fit(count: Count, text: str, spec: ChunkSpec, title: s
     assert spans == chunk(document, spec, count)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(text=MARKDOWN | NOISE)
 def test_blocks_are_in_order_and_inside_the_text(text: str) -> None:
     data = text.encode()
@@ -84,7 +87,7 @@ def test_blocks_are_in_order_and_inside_the_text(text: str) -> None:
         assert not {"\0", "\r"} & set(document.text)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(text=MARKDOWN, spec=SPECS)
 def test_the_heading_is_the_outline_above_the_span(text: str, spec: ChunkSpec) -> None:
     document = parse_markdown(f"{text}\n\nend".encode())
@@ -117,7 +120,7 @@ def outline(document: Document, position: int, *, highest: int) -> list[str]:
     return [label for level, label in sorted(above.items()) if level < highest]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(text=MARKDOWN, spec=SPECS)
 def test_a_heading_ends_a_chunk_only_where_it_must(text: str, spec: ChunkSpec) -> None:
     document = parse_markdown(text.encode())

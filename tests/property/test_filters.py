@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import operator
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,7 +52,7 @@ FILTERS: st.SearchStrategy[Filter] = st.recursive(
     ),
     max_leaves=8,
 )
-FAST = settings(max_examples=80, deadline=None, derandomize=True, database=None)
+FAST = settings(max_examples=int(os.environ.get("CUMULO_TEST_EXAMPLES", "80")))
 
 
 def to_json(where: Filter) -> dict[str, Any]:

@@ -391,9 +391,6 @@ class History:
 
 @settings(
     max_examples=int(os.environ.get("CUMULO_TEST_EXAMPLES", "40")),
-    derandomize=True,
-    database=None,
-    deadline=None,
 )
 @given(STEPS)
 def test_any_history_leaves_what_the_model_says(steps: list[tuple[str, int, int]]) -> None:
