@@ -7,7 +7,7 @@ as a function; of stores and models it knows nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from math import inf
 
 from indexers.context import Context, CountTokens
@@ -176,7 +176,7 @@ def _verified(
         for run, span, tokens in zip(runs, tried, counts, strict=True):
             halves = _halves(text, run) if tokens > spec.max_tokens else [run]
             if len(halves) == 1:
-                spans.append(span)
+                spans.append(replace(span, tokens=tokens))
             else:
                 long += halves
         runs = long

@@ -47,12 +47,12 @@ class Context:
         return self._leads[key]
 
     def span(self, text: str, run: Sequence[Piece]) -> Span:
-        """Make the span of consecutive pieces."""
+        """Make the span of consecutive pieces, its tokens not yet counted."""
         start, end = run[0].start, run[-1].end
         top = topmost(run)
         lead = self.lead(top)
         lines = (lead.title, lead.path, run[0].header, text[start:end].strip())
-        return Span(start, end, top.path, "\n".join(filter(None, lines)))
+        return Span(start, end, top.path, "\n".join(filter(None, lines)), 0)
 
     def _shortened(self, path: tuple[str, ...], is_title: bool) -> Lead:
         """Drop headings from the outside until the lead fits, then cut the title."""

@@ -175,7 +175,7 @@ class Pipeline:
         if sample:
             self.progress.unknown += self.embedder.unknown_share(sample) * len(sample)
             self.progress.sampled += len(sample)
-        tokens = sum(self.embedder.count_tokens(texts))
+        tokens = sum(span.tokens for span in spans)
         return Prepared(change, known, digest, document, spans, self.sparse.encode(texts), tokens)
 
     # --- embed -----------------------------------------------------------------------------------

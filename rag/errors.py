@@ -10,7 +10,6 @@ RagError                     anything raised on purpose; `hint` says what to do
 │   └── ModelMissing         model files are not here: pull them
 ├── UnreadableDocument       one document cannot be parsed: the others go on
 ├── IndexMismatch            data and pipeline do not belong together: re-index
-├── Conflict                 somebody else changed it first: read again
 ├── DataFolderError          the data folder cannot be used as it is
 ├── Unsupported              this backend or format cannot do that
 └── BackendError             a store, model or service failed
@@ -71,10 +70,6 @@ class UnreadableDocument(RagError):
 
 class IndexMismatch(RagError):
     """Vectors or rows do not fit the index that they were meant for."""
-
-
-class Conflict(RagError):
-    """A compare-and-set lost: another writer committed first."""
 
 
 class DataFolderError(RagError):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from sqlalchemy.engine import Connection
@@ -127,9 +127,7 @@ class Retrieval:
         self, index: Index, generation: Generation, query: Query, search: Search, depth: int
     ) -> _Round:
         """Search once and keep what the catalog lets the caller see."""
-        candidates = await index.search(
-            Search(depth, search.where, search.dense, search.sparse, search.exact)
-        )
+        candidates = await index.search(replace(search, depth=depth))
         both = (*candidates.dense, *candidates.sparse)
         attempts, metadata = await self._catalog.read(
             _verify, generation.id, {c.document_id for c in both}, query

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict
-from typing import Any
 
 from rag.blobs import Blobs
 from rag.catalog.collections import Pipeline, create_collection, find_collection
@@ -138,10 +136,12 @@ class Runtime:
         pipeline = Pipeline(
             store=store or defaults.store,
             chunker=pin_chunker(opened),
-            embedder=_pin(embedder, self.settings.embedders[embedder], opened.fingerprint),
-            sparse=_pin(
+            embedder=Pinned(
+                embedder, self.settings.embedders[embedder].options, opened.fingerprint
+            ),
+            sparse=Pinned(
                 sparse,
-                self.settings.sparse_encoders[sparse],
+                self.settings.sparse_encoders[sparse].options,
                 self.named_sparse_encoder(sparse).fingerprint,
             ),
             dim=opened.dim,
@@ -170,11 +170,6 @@ def _configured(what: str, name: str, plugins: dict[str, Plugin]) -> Plugin:
             hint=f"configured: {', '.join(sorted(plugins))}",
         )
     return plugins[name]
-
-
-def _pin(name: str, plugin: Plugin, fingerprint: str) -> Pinned:
-    options: dict[str, Any] = asdict(Pinned(name, plugin.options, fingerprint))["options"]
-    return Pinned(name, options, fingerprint)
 
 
 def _check_pinned(what: str, pinned: Pinned, fingerprint: str) -> None:

@@ -97,6 +97,8 @@ class Span:
     """Headings above the span, outermost first."""
     embedded_text: str
     """Title, heading path and span: what encoders read."""
+    tokens: int
+    """Of the embedded text."""
 
 
 @dataclass(frozen=True, slots=True)

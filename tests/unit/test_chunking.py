@@ -30,7 +30,9 @@ def spans_of(text: str, spec: ChunkSpec = SMALL, *, title: str | None = None) ->
         document = Document(document.text, document.blocks, title)
     spans = chunk(document, spec, words)
     assert "".join(document.text[s.start : s.end] for s in spans) == document.text
-    assert max(words([s.embedded_text for s in spans])) <= spec.max_tokens
+    counts = words([s.embedded_text for s in spans])
+    assert [s.tokens for s in spans] == counts
+    assert max(counts) <= spec.max_tokens
     return spans
 
 
@@ -40,7 +42,7 @@ def prose(n: int, word: str = "word") -> str:
 
 def test_a_short_document_is_one_chunk() -> None:
     assert spans_of("# Title\n\nSome words.\n\n## Sub\n\nMore.") == [
-        Span(0, 35, (), "# Title\n\nSome words.\n\n## Sub\n\nMore.")
+        Span(0, 35, (), "# Title\n\nSome words.\n\n## Sub\n\nMore.", tokens=10)
     ]
 
 
