@@ -19,6 +19,7 @@ from typing import ParamSpec, TypeVar
 
 import numpy as np
 
+from indexers.sqlite_lane import connect, log_ahead, transaction
 from rag.errors import Rejected, Unavailable
 from rag.ports import Embedder
 from rag.types import Embedded, Matrix, check_unit_rows
@@ -66,20 +67,23 @@ class VectorCache:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = sqlite3.connect(self._path, timeout=30, check_same_thread=False)
-            connection.executescript(
-                "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-                "CREATE TABLE IF NOT EXISTS vectors"
-                " (key BLOB PRIMARY KEY, vector BLOB NOT NULL, used INTEGER NOT NULL);"
-                "CREATE INDEX IF NOT EXISTS vectors_used ON vectors(used);"
-            )
+            connection = connect(self._path, create=True)
+            log_ahead(connection)
+            connection.execute("PRAGMA synchronous=NORMAL")  # losing the newest costs time only
+            with transaction(connection):
+                connection.execute(
+                    "CREATE TABLE IF NOT EXISTS vectors"
+                    " (key BLOB PRIMARY KEY, vector BLOB NOT NULL, used INTEGER NOT NULL)"
+                )
+                connection.execute("CREATE INDEX IF NOT EXISTS vectors_used ON vectors(used)")
             self._connection = connection
         return self._connection
 
     def _get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = {}
         today = int(time.time() // DAY_S)
-        with self._open() as connection:
+        connection = self._open()
+        with transaction(connection):
             for start in range(0, len(keys), SLICE):
                 part = list(keys[start : start + SLICE])
                 marks = ",".join("?" * len(part))
@@ -96,7 +100,8 @@ class VectorCache:
 
     def _put(self, vectors: dict[bytes, bytes]) -> None:
         today = int(time.time() // DAY_S)
-        with self._open() as connection:
+        connection = self._open()
+        with transaction(connection):
             connection.executemany(
                 "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
                 [(key, vector, today) for key, vector in vectors.items()],

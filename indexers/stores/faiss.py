@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from indexers.sqlite_lane import Lane, translated
 from indexers.stores import faiss_rows
 from indexers.stores.checking import (
     NAME,
@@ -24,7 +25,6 @@ from indexers.stores.checking import (
 )
 from indexers.stores.faiss_mirror import LiveMirror
 from indexers.stores.row_codec import batch_of
-from indexers.stores.sqlite_lane import Lane, translated
 from rag.filters import Filter
 from rag.ports import Candidates, Capabilities, IndexSpec
 from rag.types import Batch, Chunk, Metadata, Search

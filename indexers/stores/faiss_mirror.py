@@ -14,12 +14,12 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from indexers.sqlite_lane import snapshot
 from indexers.stores import faiss_rows
 from indexers.stores.faiss_vectors import FlatVectors, RowNumbers, Selection
 from indexers.stores.field_index import FieldIndex
 from indexers.stores.postings import Postings
 from indexers.stores.row_codec import Row, dense_of, fields_of, sparse_of
-from indexers.stores.sqlite_lane import snapshot
 from rag.filters import And, Compare, Eq, Exists, Filter
 from rag.ports import Candidates
 from rag.types import Candidate, Search

@@ -13,10 +13,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
+from indexers.sqlite_lane import connect, log_ahead, transaction
 from indexers.stores.checking import clean_fields
 from indexers.stores.narrowing import narrow
 from indexers.stores.row_codec import Row, chunk_of, fields_of, rows_of, verified, with_fields
-from indexers.stores.sqlite_lane import connect, log_ahead, transaction
 from rag.errors import DataFolderError, IndexMismatch, NotFound
 from rag.filters import EVERYTHING, Filter, matches
 from rag.types import Batch, Chunk, Metadata

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from indexers.stores.sqlite_lane import Lane, connect, snapshot, transaction, translated
+from indexers.sqlite_lane import Lane, connect, snapshot, transaction, translated
 from rag.errors import DataFolderError, NotFound, RagError, Rejected, Unavailable
 
 

@@ -267,3 +267,17 @@ async def test_a_file_that_is_no_database_says_what_to_do(path: Path) -> None:
     with pytest.raises(Unavailable, match="delete the file"):
         await CachedEmbedder(Counting(), cache, "acme").embed_passages(["a"])
     await cache.close()
+
+
+async def test_several_runs_may_open_a_new_cache_at_once(tmp_path: Path) -> None:
+    for n in range(20):
+        caches = [VectorCache(tmp_path / str(n) / "vectors.sqlite", 10**6) for _ in range(4)]
+        await asyncio.gather(*(c.put({bytes([i]): b"four"}) for i, c in enumerate(caches)))
+        assert set(await caches[0].get([bytes([i]) for i in range(4)])) == {
+            b"\0",
+            b"\1",
+            b"\2",
+            b"\3",
+        }
+        for cache in caches:
+            await cache.close()
