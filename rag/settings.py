@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -79,6 +79,28 @@ class Retrieval(BaseModel):
     """Above this share of unreadable tokens the dense signal is left out."""
 
 
+class Blobs(BaseModel):
+    """Where parsed texts and originals are kept."""
+
+    model_config = ConfigDict(extra="forbid")
+    url: str | None = None
+    """Folder or fsspec URL (`s3://bucket/path`); by default the data folder."""
+    original_days: float | None = Field(default=None, gt=0)
+    """Originals older than this go; by default they stay as long as their document."""
+
+
+class Embedding(BaseModel):
+    """How long an embedder that fails or hangs is borne with; a question gets a tenth of it."""
+
+    model_config = ConfigDict(extra="forbid")
+    timeout_s: float = Field(default=300.0, gt=0)
+    """Seconds after which a call to an embedder counts as hung; a tenth for a question."""
+    attempts: int = Field(default=6, ge=1)
+    """Times that a failing call is tried, the first included; 1 retries nothing."""
+    retry_budget_s: float = Field(default=600.0, gt=0)
+    """Seconds that a call may take with all its retries; a tenth for a question."""
+
+
 class VectorCache(BaseModel):
     """Vectors kept so that no text is embedded twice."""
 
@@ -101,6 +123,9 @@ class Settings(BaseSettings):
 
     data_dir: Path = Path(".cumulo")
     """Catalog, stores, texts and caches of this installation."""
+    catalog_url: SecretStr | None = None
+    """Catalog database, `postgresql://user:password@host/name`; by default a SQLite file in the
+    data folder."""
     model_dir: Path = Path("~/.cache/cumulo/models")
     """Model files, shared by all data folders."""
     stores: dict[str, Plugin] = Field(default={}, validate_default=True)
@@ -112,6 +137,8 @@ class Settings(BaseSettings):
     defaults: Defaults = Defaults()
     chunking: Chunking = Chunking()
     retrieval: Retrieval = Retrieval()
+    embedding: Embedding = Embedding()
+    blobs: Blobs = Blobs()
     vector_cache: VectorCache = VectorCache()
 
     @field_validator("stores", "embedders", "sparse_encoders", mode="before")

@@ -53,6 +53,16 @@ def _named(tenant: str, name: str) -> tuple[sa.ColumnElement[bool], ...]:
     return t.collections.c.tenant == tenant, t.collections.c.name == name
 
 
+def generations(connection: Connection, collection_id: str) -> list[Generation]:
+    """List the generations of a collection, oldest first."""
+    rows = connection.execute(
+        sa.select(t.generations, t.generations.c.collection.label("collection_id"))
+        .where(t.generations.c.collection == collection_id)
+        .order_by(t.generations.c.created, t.generations.c.id)
+    )
+    return [_generation(row) for row in rows.mappings()]
+
+
 def find_collection(connection: Connection, tenant: str, name: str) -> Collection | None:
     """Return a collection with its live generation, or None."""
     row = connection.execute(_COLLECTIONS.where(*_named(tenant, name))).mappings().first()

@@ -14,10 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rag.catalog import tables as t
+from rag.catalog.checksums import SLICE, computed, intact
 from rag.errors import NotFound
 from rag.types import Metadata, Principal
-
-SLICE = 500  # values of one IN: databases limit bound parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,7 @@ class Stored:
     chunks: int
     digest: str
     text_digest: str
+    original_digest: str | None
     updated: float
 
 
@@ -77,6 +77,17 @@ def described(
     """Return what the documents' visible versions say of themselves, to callers who may know."""
     rows = _slices(connection, _DESCRIBED, generation_id, document_ids)
     return {row.document: Described(row.uri, row.title, row.metadata) for row in rows}
+
+
+def described_intact(
+    connection: Connection, generation_id: str, document_ids: Many[str]
+) -> dict[str, Described]:
+    """Return the same for those versions that are still what was written."""
+    return {
+        row.document: Described(row.uri, row.title, row.metadata)
+        for row, due in computed(connection, list(document_ids), generation_id)
+        if intact(row, due)
+    }
 
 
 def known_documents(connection: Connection, generation_id: str, source_id: str) -> dict[str, Known]:
@@ -103,10 +114,15 @@ def known_documents(connection: Connection, generation_id: str, source_id: str) 
     }
 
 
-def document_ids(connection: Connection, collection_id: str) -> list[str]:
-    """Return the ids of all documents of a collection."""
+def traced_documents(connection: Connection, collection_id: str) -> list[str]:
+    """Return the ids of all documents of which something may be kept, visible or not."""
+    mine = sa.select(t.generations.c.id).where(t.generations.c.collection == collection_id)
     rows = connection.execute(
-        sa.select(t.documents.c.id).where(t.documents.c.collection == collection_id)
+        sa.union(
+            sa.select(t.documents.c.id).where(t.documents.c.collection == collection_id),
+            sa.select(t.attempts.c.document).where(t.attempts.c.generation.in_(mine)),
+            sa.select(t.deletions.c.document).where(t.deletions.c.generation.in_(mine)),
+        )
     )
     return list(rows.scalars())
 
@@ -210,6 +226,7 @@ def _stored(principal: Principal) -> sa.Select[Any]:
             t.versions.c.chunks,
             t.versions.c.digest,
             t.versions.c.text_digest,
+            t.versions.c.original_digest,
             t.versions.c.updated,
         )
         .join(t.versions, t.versions.c.document == t.documents.c.id)
@@ -234,5 +251,6 @@ def _with_access(connection: Connection, row: Any) -> Stored:
         chunks=row.chunks,
         digest=row.digest,
         text_digest=row.text_digest,
+        original_digest=row.original_digest,
         updated=row.updated,
     )

@@ -21,7 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a data folder at another revision is upgraded or refused."""
 
 metadata = MetaData()
@@ -101,11 +101,13 @@ versions = Table(
     Column("fingerprint", String, nullable=False, comment="the source's cheap sign of change"),
     Column("digest", String, nullable=False, comment="of the content"),
     Column("text_digest", String, nullable=False, comment="of the parsed text, in blobs"),
+    Column("original_digest", String, comment="of the original, where it is kept"),
     Column("title", String, nullable=False),
     Column("metadata", JSON, nullable=False),
     Column("chunks", Integer, nullable=False),
     Column("terms", LargeBinary, nullable=False, comment="uint32 pairs: term, chunks with it"),
     Column("updated", Float, nullable=False),
+    Column("checksum", LargeBinary, comment="of what the version says of itself"),
     comment="the one visible version of a document in a generation",
 )
 
@@ -116,6 +118,7 @@ attempts = Table(
     Column("generation", ForeignKey("generations.id"), nullable=False),
     Column("document", String, nullable=False, index=True),
     Column("text_digest", String, nullable=False),
+    Column("original_digest", String),
     Column("state", String, nullable=False, comment="open, committed or abandoned"),
     Column("lease_until", Float, nullable=False),
     Index("attempts_open", "state", "lease_until"),
@@ -131,9 +134,28 @@ deletions = Table(
     Column("document", String, nullable=False),
     Column("attempt", BigInteger, nullable=False),
     Column("text_digest", String, nullable=False),
+    Column("original_digest", String),
+    Column("receipt", String, index=True, comment="the receipt that waits for this"),
     Column("created", Float, nullable=False),
     comment="outbox: rows and texts that no reader may see and every writer drains",
     sqlite_autoincrement=True,
+)
+
+receipts = Table(
+    "receipts",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("collection", String, nullable=False, comment="its name, which may be gone too"),
+    Column("document", String, nullable=False, index=True),
+    Column("uri", String, nullable=False),
+    Column("reason", String, nullable=False, comment="request, source or collection"),
+    Column("run", String, index=True, comment="the run that found it gone from its source"),
+    Column("chunks", Integer, nullable=False, comment="in all generations"),
+    Column("generations", Integer, nullable=False),
+    Column("unfindable", Float, nullable=False, comment="since when no reader finds it"),
+    Column("gone", Float, comment="since when stores, texts and caches are without it"),
+    comment="what was deleted, and when the last of it went",
 )
 
 frequencies = Table(

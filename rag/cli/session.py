@@ -64,7 +64,8 @@ def run(
     from rag.runtime import open_runtime
 
     configured = settings(data_dir)
-    if not create and not (configured.data_dir / "catalog.sqlite").is_file():
+    here = configured.catalog_url is None  # else what is in the database decides
+    if here and not create and not (configured.data_dir / "catalog.sqlite").is_file():
         raise NotFound(
             f"there is no data folder at {configured.data_dir}",
             hint="make one with: rag ingest PATH, or name another with --data-dir",

@@ -1,16 +1,17 @@
 """The commit protocol: who wins, what goes to the outbox, and that the statistics keep up.
 
-Units of work are plain functions of a connection, so they are tried on a database in memory.
+Units of work are plain functions of a connection, so they are tried on a database in memory, and
+in Postgres within a transaction that is never committed.
 """
 
 from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from rag.catalog.collections import Pipeline
 from rag.catalog.outbox import Deletion
 from rag.catalog.statistics import pack_terms
 from rag.catalog.writing import Write
+from rag.testing.postgres import PostgresServer
 from rag.types import Collection, Pinned, Principal, SparseMatrix, name_uuid
 
 LEASE_S = 900.0
@@ -33,8 +35,11 @@ PINNED = Pinned("part", {}, "fingerprint")
 PIPELINE = Pipeline("faiss", chunker=PINNED, embedder=PINNED, sparse=PINNED, dim=4)
 
 
+Opened: TypeAlias = Callable[[], AbstractContextManager[Connection]]
+
+
 @contextmanager
-def opened() -> Iterator[Connection]:
+def in_memory() -> Iterator[Connection]:
     """Open an empty catalog in memory."""
     engine = sa.create_engine("sqlite://")
     with engine.begin() as connection:
@@ -42,6 +47,32 @@ def opened() -> Iterator[Connection]:
         t.metadata.create_all(connection)
         yield connection
     engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def in_postgres(postgres_server: PostgresServer) -> Iterator[Opened]:
+    """Offer a catalog on Postgres that is empty every time."""
+
+    @contextmanager
+    def opened() -> Iterator[Connection]:
+        with engine.connect() as connection:
+            yield connection
+            connection.rollback()
+
+    with postgres_server.database() as url:
+        engine = sa.create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+        t.metadata.create_all(engine)
+        yield opened
+        engine.dispose()
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def opened(request: pytest.FixtureRequest) -> Opened:
+    """Open an empty catalog, on both databases."""
+    if request.param == "sqlite":
+        return in_memory
+    found: Opened = request.getfixturevalue("in_postgres")
+    return found
 
 
 @dataclass
@@ -99,16 +130,21 @@ class World:
         return documents.visible(self.connection, self.generation, ids, READER)
 
     def pending(self) -> list[Deletion]:
-        return outbox.pending_deletions(self.connection, self.generation, limit=1000)
+        return outbox.pending_deletions(self.connection, self.generation)
 
     def waste(self) -> set[tuple[str, int, str]]:
         """Return what is in the outbox: document, attempt, text."""
-        return {(d.document_id, d.attempt, d.text_digest) for d in self.pending()}
+        return {(g.document_id, g.attempt, g.text_digest) for g in (d.gone for d in self.pending())}
 
     def finish(self) -> list[tuple[str, str]]:
         """Strike everything off the outbox; return the texts that were dropped."""
         dropped: list[tuple[str, str]] = []
-        outbox.finish_deletions(self.connection, self.pending(), lambda *text: dropped.append(text))
+        outbox.finish_deletions(
+            self.connection,
+            self.pending(),
+            lambda *text: dropped.append(text),
+            lambda *original: pytest.fail(f"no write had an original: {original}"),
+        )
         return dropped
 
     def states(self) -> dict[int, str]:
@@ -121,7 +157,7 @@ def waste_of(write: Write) -> tuple[str, int, str]:
 
 
 @pytest.fixture
-def world() -> Iterator[World]:
+def world(opened: Opened) -> Iterator[World]:
     with opened() as connection:
         yield World(connection)
 
@@ -207,7 +243,7 @@ def test_attempt_numbers_are_never_used_again(world: World) -> None:
     for round_ in range(4):
         write = world.put("a", f"round {round_}")
         used.append(write.attempt)
-        writing.remove(world.connection, {write.document_id: None})
+        writing.remove(world.connection, {write.document_id: None}, "request")
         world.finish()
         assert world.states() == {}  # not even the number's row is left
     assert used == sorted(set(used))
@@ -225,28 +261,33 @@ def test_attempts_are_numbered_in_the_order_of_the_writes(world: World) -> None:
 
 def test_a_removed_document_is_gone_and_its_text_waits_in_the_outbox(world: World) -> None:
     write, kept = world.put("a", "one"), world.put("b", "two")
-    assert writing.remove(world.connection, {write.document_id: write.attempt}) == [
+    assert writing.remove(world.connection, {write.document_id: write.attempt}, "request") == [
         write.document_id
     ]
     assert world.visible("a", "b") == {kept.document_id: kept.attempt}
     assert world.waste() == {waste_of(write)}
-    assert documents.document_ids(world.connection, world.collection.id) == [kept.document_id]
+    assert set(documents.traced_documents(world.connection, world.collection.id)) == {
+        write.document_id,
+        kept.document_id,
+    }
     assert documents.readers(world.connection, write.document_id) == set()
 
 
 def test_a_document_written_since_is_not_removed(world: World) -> None:
     before = world.put("a", "one")
     after = world.put("a", "two", before.attempt)
-    assert writing.remove(world.connection, {after.document_id: before.attempt}) == []
+    assert writing.remove(world.connection, {after.document_id: before.attempt}, "request") == []
     assert world.visible("a") == {after.document_id: after.attempt}
-    assert writing.remove(world.connection, {after.document_id: None}) == [after.document_id]
+    assert writing.remove(world.connection, {after.document_id: None}, "request") == [
+        after.document_id
+    ]
 
 
 def test_texts_stay_while_somebody_needs_them(world: World) -> None:
     before = world.put("a", "same")
     (coming,) = world.begin(replace(world.write("a", "same", before.attempt), title="retitled"))
     (stranger,) = world.begin(world.write("b", "same"))
-    writing.remove(world.connection, {before.document_id: None})
+    writing.remove(world.connection, {before.document_id: None}, "request")
     assert world.finish() == []  # an open attempt of the document has the text
     writing.abandon(world.connection, world.generation, [coming])
     assert world.finish() == [(before.document_id, before.text_digest)]
@@ -347,7 +388,9 @@ class History:
     def remove(self, name: str) -> None:
         write = self.visible.pop(name, None)
         document_id = name_uuid("document", self.world.source_id, name)
-        writing.remove(self.world.connection, {document_id: write.attempt if write else None})
+        writing.remove(
+            self.world.connection, {document_id: write.attempt if write else None}, "request"
+        )
         if write:
             self.waste.add(waste_of(write))
 
@@ -393,7 +436,9 @@ class History:
     max_examples=int(os.environ.get("CUMULO_TEST_EXAMPLES", "40")),
 )
 @given(STEPS)
-def test_any_history_leaves_what_the_model_says(steps: list[tuple[str, int, int]]) -> None:
+def test_any_history_leaves_what_the_model_says(
+    opened: Opened, steps: list[tuple[str, int, int]]
+) -> None:
     with opened() as connection:
         history = History(World(connection))
         for verb, document, content in steps:
