@@ -85,7 +85,16 @@ class BackendError(RagError):
 
 
 class Unavailable(BackendError):
-    """A failure that may pass; the only one that is retried."""
+    """A failure that may pass; the only one that is retried.
+
+    `retry_after`: seconds for which the other side asked to be left alone, when it said so.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class Rejected(BackendError):
