@@ -66,6 +66,8 @@ class FilesystemConnector:
     reported as failed and the listing does not complete, so nothing counts as deleted.
     """
 
+    repeatable = True
+
     class Options(BaseModel):
         """What one run looks at. Paths are relative to the root, patterns have gitignore syntax."""
 

@@ -65,7 +65,7 @@ async def _landed(runtime: Runtime, answer: Answer) -> int:
     landed = 0
     for citation in answer.citations:
         stored = await runtime.catalog.read(get_document, citation.document_id, local_owner())
-        text = await asyncio.to_thread(runtime.blobs.get, stored.id, stored.text_digest)
+        text = await runtime.text(stored)
         landed += text[citation.start : citation.end] == citation.quote
     return landed
 

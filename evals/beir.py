@@ -78,6 +78,7 @@ class BeirConnector:
     """The corpus as a source: one document per line, its title and text."""
 
     kind = "beir"
+    repeatable = True
 
     def __init__(self, path: Path) -> None:
         self.root = str(path.resolve())

@@ -12,13 +12,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.engine import Connection
+
 from indexers.chunking import ChunkSpec
 from indexers.draining import drain
 from indexers.engines.local import run_local
-from indexers.pipeline import Pipeline, Progress, read
+from indexers.pipeline import Progress, open_pipeline, read
 from indexers.planning import Plan, make_plan, reason
-from indexers.sources import Scope, plan_scopes
-from indexers.vector_cache import CachedEmbedder, VectorCache
+from indexers.sources import Emptied, Scope, plan_scopes
+from indexers.vector_cache import VectorCache, open_cache
 from rag.catalog import collections, documents, runs, writing
 from rag.catalog.documents import Known
 from rag.errors import RagError
@@ -36,6 +38,8 @@ REMOVE_SLICE = 128
 class Summary:
     """What a run did; the first six counts partition the files that it met or missed."""
 
+    run: str = ""
+    """Its id: receipts of what it removed carry it."""
     added: int = 0
     updated: int = 0
     unchanged: int = 0
@@ -59,6 +63,19 @@ class Listing:
     kind: str
     root: str
     connector: Connector
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What the steps of one run share."""
+
+    runtime: Runtime
+    collection: Collection
+    index: Index
+    cache: VectorCache
+    progress: Progress
+    stop: asyncio.Event
+    summary: Summary
 
 
 def pin_chunker(runtime: Runtime, embedder: Embedder) -> Pinned:
@@ -92,16 +109,35 @@ async def open_collection(
 
 
 async def list_paths(
-    runtime: Runtime, collection: Collection, paths: Sequence[Path], options: Mapping[str, Any]
+    runtime: Runtime,
+    collection: Collection,
+    paths: Sequence[Path],
+    options: Mapping[str, Any],
+    *,
+    claim: bool = True,
 ) -> list[Listing]:
     """Turn paths into listings of their sources; raise `NotFound` for a path that is not there.
 
-    `options` are those of the filesystem connector, for every path alike.
+    `options` are those of the filesystem connector, for every path alike. New roots are claimed in
+    the same turn, so that of two first runs the second sees those of the first.
     """
-    sources = await runtime.catalog.read(collections.list_sources, collection.id)
-    roots = [source.root for source in sources if source.kind == "filesystem"]
-    scopes = await asyncio.to_thread(plan_scopes, paths, roots)
+
+    def work(connection: Connection) -> list[Scope]:
+        sources = collections.list_sources(connection, collection.id)
+        scopes = plan_scopes(paths, [s.root for s in sources if s.kind == "filesystem"])
+        if claim:
+            for scope in scopes:
+                collections.ensure_source(connection, collection.id, "filesystem", scope.root)
+        return scopes
+
+    scopes = await (runtime.catalog.write if claim else runtime.catalog.read)(work)
     return [Listing("filesystem", scope.root, _files(scope, options)) for scope in scopes]
+
+
+def upload(name: str, content: bytes) -> Listing:
+    """Turn one document that was handed over into a listing; raise `ConfigError` on its name."""
+    connector = make_plugin("connectors", "upload", {"name": name, "content": content}, "upload")
+    return Listing(connector.kind, connector.root, connector)
 
 
 async def plan(
@@ -157,109 +193,91 @@ async def ingest(
     """Bring the collection level with its sources. Setting `stop` finishes what is under way."""
     progress, stop = progress or Progress(), stop or asyncio.Event()
     started = time.monotonic()
-    summary = Summary()
-    run = await runtime.catalog.write(runs.start_run, collection.id, "ingest")
+    run_id = await runtime.catalog.write(runs.start_run, collection.id, "ingest")
+    summary = Summary(run=run_id)
     state: runs.Ended = "interrupted"
+    cache = open_cache(runtime.settings)
     try:
-        await _run(runtime, collection, listings, progress, stop, summary)
+        index = await runtime.index(collection.live)
+        run = Run(runtime, collection, index, cache, progress, stop, summary)
+        await drain(runtime, collection.id, cache)
+        await _sync(run, listings)
+        await drain(runtime, collection.id, cache)
+        await index.optimize()
         state = "interrupted" if stop.is_set() else "done"
     except Exception:
         state = "failed"
         raise
     finally:
+        await cache.close()
         _finish(summary, progress, started)
         counts = {k: v for k, v in asdict(summary).items() if isinstance(v, (int, float))}
-        await runtime.catalog.write(runs.end_run, run, state, counts, progress.failures)
+        await runtime.catalog.write(runs.end_run, run_id, state, counts, progress.failures)
     summary.interrupted = state == "interrupted"
     _warn(runtime, collection, progress, summary)
     return summary
 
 
-async def _run(
-    runtime: Runtime,
-    collection: Collection,
-    listings: Sequence[Listing],
-    progress: Progress,
-    stop: asyncio.Event,
-    summary: Summary,
-) -> None:
-    generation = collection.live
-    index = await runtime.index(generation)
-    await drain(runtime.catalog, runtime.blobs, index, generation)
-    plans = await plan(runtime, collection, listings)
-    progress.files = sum(len(plan.fetch) for plan, _ in plans)
-    progress.bytes = sum(change.size for plan, _ in plans for change in plan.fetch)
-    cache = _vector_cache(runtime)
-    embedder = runtime.embedder(generation)
-    cached = CachedEmbedder(embedder, cache, collection.tenant)
-    try:
-        for listing, (todo, known) in zip(listings, plans, strict=True):
-            source = await runtime.catalog.write(
-                collections.ensure_source, collection.id, listing.kind, listing.root
-            )
-            summary.unchanged += todo.unchanged
-            progress.failures.extend(todo.failed)
-            stages = Pipeline(
-                collection=collection,
-                source=source,
-                connector=listing.connector,
-                catalog=runtime.catalog,
-                blobs=runtime.blobs,
-                index=index,
-                embedder=embedder,
-                cached=cached,
-                sparse=runtime.sparse_encoder(generation),
-                spec=ChunkSpec(**generation.chunker.options),
-                progress=progress,
-            )
-            summary.access_changed += await _change_access(runtime, index, source, todo.access)
-            await run_local(stages.windows(todo.fetch, known, stop), stages.embed, stages.store)
-            summary.access_changed += await _change_access(runtime, index, source, stages.access)
-            if not stop.is_set():
-                summary.removed += await _remove(runtime, todo.gone)
-    finally:
-        if cache is not None:
-            await cache.close()
-    await drain(runtime.catalog, runtime.blobs, index, generation)
+async def _sync(run: Run, listings: Sequence[Listing]) -> None:
+    """Compare every source with what is indexed, then do what is to do, source by source."""
+    plans = await plan(run.runtime, run.collection, listings)
+    run.progress.files = sum(len(plan.fetch) for plan, _ in plans)
+    run.progress.bytes = sum(change.size for plan, _ in plans for change in plan.fetch)
+    for listing, (todo, known) in zip(listings, plans, strict=True):
+        source = await run.runtime.catalog.write(
+            collections.ensure_source, run.collection.id, listing.kind, listing.root
+        )
+        run.summary.unchanged += todo.unchanged
+        run.progress.failures.extend(todo.failed)
+        stages = open_pipeline(
+            run.runtime,
+            run.collection,
+            source=source,
+            connector=listing.connector,
+            index=run.index,
+            cache=run.cache,
+            progress=run.progress,
+        )
+        run.summary.access_changed += await _change_access(run, source, todo.access)
+        await run_local(stages.windows(todo.fetch, known, run.stop), stages.embed, stages.store)
+        run.summary.access_changed += await _change_access(run, source, stages.access)
+        if not run.stop.is_set():
+            run.summary.removed += await _remove(run, todo.gone)
 
 
-async def _change_access(
-    runtime: Runtime, index: Index, source: Source, changes: Sequence[Changed]
-) -> int:
+async def _change_access(run: Run, source: Source, changes: Sequence[Changed]) -> int:
     """Change readers: new ones enter the store before the catalog, old ones leave it after."""
     for change in changes:
         document_id = name_uuid("document", source.id, change.external_id)
-        before = await runtime.catalog.read(documents.readers, document_id)
+        before = await run.runtime.catalog.read(documents.readers, document_id)
         after = set(change.access)
         mine = Eq("document", document_id)
         if after - before:
-            await index.patch(mine, {"subjects": sorted(before | after)})
-        await runtime.catalog.write(writing.set_access, document_id, after)
-        if before - after:
-            await index.patch(mine, {"subjects": sorted(after)})
+            await run.index.patch(mine, {"subjects": sorted(before | after)})
+        await run.runtime.catalog.write(writing.set_access, document_id, after)
+        await run.index.patch(mine, {"subjects": sorted(after)})
     return len(changes)
 
 
-async def _remove(runtime: Runtime, gone: Sequence[Known]) -> int:
+async def _remove(run: Run, gone: Sequence[Known]) -> int:
     removed = 0
     for start in range(0, len(gone), REMOVE_SLICE):
         expected = {
             known.document_id: known.attempt for known in gone[start : start + REMOVE_SLICE]
         }
-        removed += len(await runtime.catalog.write(writing.remove, expected))
+        ids = await run.runtime.catalog.write(
+            writing.remove, expected, "source", run=run.summary.run
+        )
+        removed += len(ids)
     return removed
 
 
 def _files(scope: Scope, options: Mapping[str, Any]) -> Connector:
+    if scope.gone:
+        return Emptied(scope.root)
     given = {**options, "only": scope.only, "skip": scope.skip}
     connector: Connector = make_plugin("connectors", "filesystem", given, scope.root)
     return connector
-
-
-def _vector_cache(runtime: Runtime) -> VectorCache | None:
-    settings = runtime.settings.vector_cache
-    path = runtime.settings.data_dir / "cache" / "vectors.sqlite"
-    return VectorCache(path, settings.max_bytes) if settings.enabled else None
 
 
 def _finish(summary: Summary, progress: Progress, started: float) -> None:

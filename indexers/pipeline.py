@@ -11,18 +11,21 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from indexers.cached_embedder import CachedEmbedder
 from indexers.chunking import ChunkSpec, chunk
 from indexers.parsing import parse
 from indexers.planning import reason
-from indexers.vector_cache import CachedEmbedder
-from rag.blobs import Blobs, text_digest
+from indexers.vector_cache import VectorCache
+from rag.blobs import Blobs, content_digest
 from rag.catalog import documents, writing
 from rag.catalog.database import Catalog
 from rag.catalog.documents import Known
 from rag.catalog.statistics import pack_terms
 from rag.catalog.writing import Write
 from rag.errors import RagError, Unavailable, UnreadableDocument
+from rag.parsed import pack_document
 from rag.ports import Changed, Connector, Embedder, Index, SparseEncoder
+from rag.runtime import Runtime
 from rag.types import (
     Batch,
     Blob,
@@ -74,7 +77,11 @@ class Prepared:
     change: Changed
     known: Known | None
     digest: str
+    original: bytes | None
+    """The content, where the source cannot give it again."""
     document: Document
+    parsed: bytes
+    """The document as it is kept."""
     spans: Sequence[Span]
     sparse: SparseMatrix
     tokens: int
@@ -111,13 +118,16 @@ class Pipeline:
     source: Source
     connector: Connector
     catalog: Catalog
-    blobs: Blobs
+    texts: Blobs
+    originals: Blobs
     index: Index
     embedder: Embedder
     cached: CachedEmbedder
     sparse: SparseEncoder
     spec: ChunkSpec
     progress: Progress
+    restores: bool = False
+    """What is written was here before: whoever may read it now stays so."""
     access: list[Changed] = field(default_factory=list)
     """Found on the way: the same content, other readers."""
 
@@ -128,7 +138,7 @@ class Pipeline:
     ) -> AsyncIterator[Sequence[Prepared]]:
         """Prepare documents and yield them in windows; stops early, without the last, on `stop`."""
         window: list[Prepared] = []
-        touched: dict[str, str] = {}
+        touched: dict[str, tuple[int, str]] = {}
         tokens = 0
         for change in changes:
             if stop.is_set():
@@ -146,13 +156,13 @@ class Pipeline:
             yield window
 
     async def _prepare(
-        self, change: Changed, known: Known | None, touched: dict[str, str]
+        self, change: Changed, known: Known | None, touched: dict[str, tuple[int, str]]
     ) -> Prepared | None:
         """Return a document ready to embed, or None when it is unchanged or failed."""
         try:
             blob, digest = await read(self.connector, change)
             if known is not None and known.digest == digest:
-                touched[known.document_id] = change.fingerprint
+                touched[known.document_id] = known.attempt, change.fingerprint
                 if known.access != frozenset(change.access):
                     self.access.append(change)
                 else:
@@ -169,6 +179,18 @@ class Pipeline:
         document = next(iter(parse(blob)))
         if not isinstance(document, Document):
             raise UnreadableDocument("a file that contains files is not opened by this version")
+        original = None if self.connector.repeatable else blob.read()
+        return self.cut(change, known, digest, original, document)
+
+    def cut(
+        self,
+        change: Changed,
+        known: Known | None,
+        digest: str,
+        original: bytes | None,
+        document: Document,
+    ) -> Prepared:
+        """Chunk and encode a parsed document."""
         spans = chunk(document, self.spec, self.embedder.count_tokens)
         texts = [span.embedded_text for span in spans]
         sample = texts[:: max(1, len(texts) // SAMPLE)][:SAMPLE]
@@ -176,7 +198,17 @@ class Pipeline:
             self.progress.unknown += self.embedder.unknown_share(sample) * len(sample)
             self.progress.sampled += len(sample)
         tokens = sum(span.tokens for span in spans)
-        return Prepared(change, known, digest, document, spans, self.sparse.encode(texts), tokens)
+        return Prepared(
+            change=change,
+            known=known,
+            digest=digest,
+            original=original,
+            document=document,
+            parsed=pack_document(document),
+            spans=spans,
+            sparse=self.sparse.encode(texts),
+            tokens=tokens,
+        )
 
     # --- embed -----------------------------------------------------------------------------------
 
@@ -186,8 +218,9 @@ class Pipeline:
         An embedder that is away fails the run: its documents are not to blame.
         """
         texts = [span.embedded_text for prepared in window for span in prepared.spans]
+        owners = [self._document_id(p.change) for p in window for _ in p.spans]
         try:
-            embedded = await self.cached.embed_passages(texts)
+            embedded = await self.cached.embed_passages(texts, owners)
         except Unavailable:
             raise
         except RagError as exc:
@@ -204,14 +237,21 @@ class Pipeline:
     async def store(self, embedded: Embedded) -> None:
         """Put a window's chunks into the store under fresh attempts, then make them visible."""
         generation = self.collection.live.id
-        writes = [self._write(prepared) for prepared in embedded.window]
-        writes = await self.catalog.write(writing.begin, generation, writes, lease_s=LEASE_S)
+        begun = asyncio.ensure_future(
+            self.catalog.write(
+                writing.begin,
+                generation,
+                [self._write(prepared) for prepared in embedded.window],
+                lease_s=LEASE_S,
+            )
+        )
         try:
-            await asyncio.to_thread(self._put_texts, writes, embedded.window)
+            writes = await asyncio.shield(begun)  # else a cancelled one leaves attempts open
+            await asyncio.to_thread(self._keep, writes, embedded.window)
             await self.index.upsert(self._batch(writes, embedded))
             won = await self.catalog.write(writing.commit, generation, writes)
         except BaseException:
-            await self.catalog.write(writing.abandon, generation, writes)
+            await self.catalog.write(writing.abandon, generation, await begun)
             raise
         lost = [write.document_id for write, wins in zip(writes, won, strict=True) if not wins]
         there = await self.catalog.read(documents.digests, generation, lost) if lost else {}
@@ -221,15 +261,16 @@ class Pipeline:
     def _write(self, prepared: Prepared) -> Write:
         change, document = prepared.change, prepared.document
         return Write(
-            document_id=name_uuid("document", self.source.id, change.external_id),
+            document_id=self._document_id(change),
             collection_id=self.collection.id,
             source_id=self.source.id,
             external_id=change.external_id,
             uri=change.uri,
-            access=change.access,
+            access=None if self.restores else change.access,
             fingerprint=change.fingerprint,
             digest=prepared.digest,
-            text_digest=text_digest(document.text),
+            text_digest=content_digest(prepared.parsed),
+            original_digest=None if prepared.original is None else prepared.digest,
             title=document.title or change.external_id.rsplit("/", 1)[-1],
             metadata={**document.metadata, **change.metadata},  # the source's word stands
             chunks=len(prepared.spans),
@@ -237,9 +278,19 @@ class Pipeline:
             expected=prepared.known.attempt if prepared.known is not None else None,
         )
 
-    def _put_texts(self, writes: Sequence[Write], window: Sequence[Prepared]) -> None:
-        for write, prepared in zip(writes, window, strict=True):
-            self.blobs.put(write.document_id, prepared.document.text)
+    def _document_id(self, change: Changed) -> str:
+        return name_uuid("document", self.source.id, change.external_id)
+
+    def _keep(self, writes: Sequence[Write], window: Sequence[Prepared]) -> None:
+        pairs = list(zip(writes, window, strict=True))
+        self.texts.put_all([(write.document_id, prepared.parsed) for write, prepared in pairs])
+        self.originals.put_all(
+            [
+                (write.document_id, prepared.original)
+                for write, prepared in pairs
+                if prepared.original is not None
+            ]
+        )
 
     def _batch(self, writes: Sequence[Write], embedded: Embedded) -> Batch:
         chunks: list[Chunk] = []
@@ -248,7 +299,7 @@ class Pipeline:
             row: Metadata = {
                 **write.metadata,
                 "tenant": self.collection.tenant,
-                "subjects": sorted(write.access),
+                "subjects": sorted(prepared.change.access),
                 "document": write.document_id,
                 "attempt": write.attempt,
                 "uri": write.uri,
@@ -297,3 +348,35 @@ class Pipeline:
     def _done(self, change: Changed) -> None:
         self.progress.files_done += 1
         self.progress.bytes_done += change.size
+
+
+def open_pipeline(
+    runtime: Runtime,
+    collection: Collection,
+    *,
+    source: Source,
+    connector: Connector,
+    index: Index,
+    cache: VectorCache,
+    progress: Progress,
+    restores: bool = False,
+) -> Pipeline:
+    """Take the parts that the collection's live generation pinned; raise `IndexMismatch`."""
+    generation = collection.live
+    embedder = runtime.embedder(generation)
+    kept = cache if runtime.settings.vector_cache.enabled else None
+    return Pipeline(
+        collection=collection,
+        source=source,
+        connector=connector,
+        catalog=runtime.catalog,
+        texts=runtime.texts,
+        originals=runtime.originals,
+        index=index,
+        embedder=embedder,
+        cached=CachedEmbedder(embedder, kept, collection.tenant),
+        sparse=runtime.sparse_encoder(generation),
+        spec=ChunkSpec(**generation.chunker.options),
+        progress=progress,
+        restores=restores,
+    )

@@ -6,11 +6,13 @@ own. Knows folders and files, not what is in them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rag.errors import NotFound
+from rag.ports import Change, Changed, ListingComplete
+from rag.types import Blob
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,25 @@ class Scope:
     """Relative paths; empty is everything."""
     skip: tuple[str, ...] = ()
     """Relative folders that are roots of their own."""
+    gone: bool = False
+    """The root was a folder of a path that is there, and is not there any more."""
+
+
+@dataclass(slots=True)
+class Emptied:
+    """The connector of a folder that went: a complete listing of nothing."""
+
+    root: str
+    kind: str = "filesystem"
+    repeatable: bool = True
+
+    async def changes(self) -> AsyncIterator[Change]:
+        """Say that nothing is left."""
+        yield ListingComplete(covers=lambda external_id: True)
+
+    async def fetch(self, change: Changed) -> Blob:
+        """Raise `NotFound`: nothing was listed."""
+        raise NotFound(f"the folder {self.root} is gone")
 
 
 def plan_scopes(paths: Sequence[Path], known_roots: Sequence[str]) -> list[Scope]:
@@ -45,6 +66,7 @@ def plan_scopes(paths: Sequence[Path], known_roots: Sequence[str]) -> list[Scope
     return [
         Scope(
             root=str(root),
+            gone=not root.exists(),
             only=() if "." in only else tuple(sorted(only)),
             skip=tuple(
                 sorted(

@@ -6,20 +6,28 @@ Knows connections, transactions and what SQLite's errors ask of the caller; know
 from __future__ import annotations
 
 import asyncio
-import functools
 import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from rag.errors import DataFolderError, NotFound, RagError, Rejected, Unavailable
+from rag.sqlite import BUSY_TIMEOUT_S
 
 T = TypeVar("T")
-BUSY_TIMEOUT_S: Final = 30.0
+SETTINGS: Final = (
+    "synchronous=FULL",
+    "secure_delete=ON",  # what is deleted is overwritten
+    "cell_size_check=ON",  # a damaged page is found when it is read
+)
+LOG_TURN_S: Final = 1.0
+"""How long emptying the log keeps writers out while it waits for readers, before they go on."""
+DOCTOR: Final = "run: rag doctor --fix"
 
 
 def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
@@ -31,26 +39,31 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         timeout=BUSY_TIMEOUT_S,
         isolation_level=None,
     )
-    # A damaged text must reach the check of its row, which can name the chunk.
-    connection.text_factory = functools.partial(str, encoding="utf-8", errors="replace")
-    connection.execute("PRAGMA synchronous=FULL")
+    # A damaged text must reach the check of its row, which can tell that it is.
+    connection.text_factory = partial(str, encoding="utf-8", errors="replace")
+    try:
+        for setting in SETTINGS:
+            connection.execute(f"PRAGMA {setting}")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 
-def log_ahead(connection: sqlite3.Connection) -> None:
-    """Let readers and a writer work at the same time: the file stays in WAL mode.
+def empty_log(connection: sqlite3.Connection, path: Path) -> None:
+    """Move what the log holds into the file, and leave nothing in it of what was deleted.
 
-    Of two that switch a new file at once, SQLite refuses one at once instead of letting it wait.
+    Raise `Unavailable` while others go on reading older states.
     """
     deadline = time.monotonic() + BUSY_TIMEOUT_S
-    while True:
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
+    connection.execute(f"PRAGMA busy_timeout={int(1000 * LOG_TURN_S)}")
+    try:
+        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+            if time.monotonic() > deadline:
+                raise Unavailable(f"other processes read old states of {path}", hint="try again")
+            time.sleep(LOG_TURN_S / 10)
+    finally:
+        connection.execute(f"PRAGMA busy_timeout={int(1000 * BUSY_TIMEOUT_S)}")
 
 
 @contextmanager
@@ -87,6 +100,8 @@ def translated(path: Path) -> Iterator[None]:
         raise _translate(exc, path) from exc
     except (OverflowError, UnicodeEncodeError) as exc:
         raise Rejected(f"a value cannot be stored in {path.name}: {exc}") from exc
+    except MemoryError as exc:
+        raise Rejected(f"{path} asks for more memory than there is", hint=DOCTOR) from exc
     except OSError as exc:
         raise DataFolderError(
             f"cannot use {path}: {exc.strerror}", hint="check that the folder exists and is yours"
@@ -102,33 +117,54 @@ def _translate(exc: sqlite3.Error, path: Path) -> RagError:
         case sqlite3.SQLITE_IOERR:
             return Unavailable(f"reading or writing {path} failed: {exc}", hint="check the disk")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-            return Rejected(
-                f"{path} is damaged: {exc}", hint="drop the index and ingest the collection again"
-            )
+            return damaged(path, exc)
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
             return DataFolderError(
                 f"cannot open {path} for writing: {exc}",
                 hint="check that the folder exists, is yours and has room",
             )
         case _:
-            return Rejected(f"{path}: {exc}")
+            return Rejected(f"{path}: {exc}", hint=DOCTOR)
+
+
+def damaged(path: Path, what: object) -> Rejected:
+    """Say that a file is not what was written, and what to do about it."""
+    return Rejected(f"{path} is damaged: {what}", hint=DOCTOR)
 
 
 class Lane:
-    """One thread with one connection; what is asked of it runs in order."""
+    """One thread with one connection; what is asked of it runs in order.
 
-    def __init__(self, path: Path) -> None:
+    A connection belongs to one file: when another file stands at the path, `work` is done there,
+    on a new connection, which `prepare` has seen first. So work must bear to be done twice.
+    """
+
+    def __init__(self, path: Path, prepare: Callable[[sqlite3.Connection], None]) -> None:
         self._path = path
-        self._file = _identity(path)
+        self._prepare = prepare
+        self._file: tuple[int, int] | None = None
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"sqlite-{path.stem}")
         self._closed = False
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do the work on the lane's thread; raise the errors of `translated`."""
+        return await self._on_thread(partial(self._do, work))
+
+    async def run_alone(self, work: Callable[[], T]) -> T:
+        """Do work that opens the file itself, after what was asked before, likewise."""
+
+        def alone() -> T:
+            with translated(self._path):
+                self._disconnect()
+                return work()
+
+        return await self._on_thread(alone)
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
         if self._closed:
             raise Rejected(f"the index {self._path.stem!r} is closed", hint="open it again")
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._do, work)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def close(self) -> None:
         """Finish what was asked, then release thread and connection; idempotent."""
@@ -139,19 +175,40 @@ class Lane:
 
     def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with translated(self._path):
-            # An unlinked file still takes rows that nobody will ever read.
-            if _identity(self._path) != self._file:
-                raise NotFound(f"the index {self._path.stem!r} was dropped meanwhile")
-            if self._connection is None:
-                self._connection = connect(self._path)
-            return work(self._connection)
+            while True:
+                connection = self._connected()
+                try:
+                    result = work(connection)
+                except sqlite3.Error:
+                    if identity(self._path) == self._file:
+                        raise
+                else:
+                    # What was written to a file that was replaced meanwhile would be lost.
+                    if identity(self._path) == self._file:
+                        return result
+
+    def _connected(self) -> sqlite3.Connection:
+        found = identity(self._path)
+        if found is None:
+            raise NotFound(f"the index {self._path.stem!r} was dropped meanwhile")
+        if self._connection is None or found != self._file:
+            self._disconnect()
+            connection = connect(self._path)
+            try:
+                self._prepare(connection)
+            except BaseException:
+                connection.close()
+                raise
+            self._connection, self._file = connection, found
+        return self._connection
 
     def _disconnect(self) -> None:
         if self._connection is not None:
             self._connection.close()
+            self._connection = None
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity(path: Path) -> tuple[int, int] | None:
     """Name the file itself, whatever path leads to it; None when there is none."""
     try:
         status = os.stat(path)  # noqa: PTH116 - asked before every search: half the cost of Path

@@ -1,15 +1,16 @@
-"""An embedder wrapped so that each distinct text is embedded once.
+"""Vectors kept by their text's key, so that no text is embedded twice.
 
-Vectors are kept by (tenant, embedder fingerprint, embedded text); the text itself is not. Knows
-nothing of documents: a renamed or re-chunked one simply finds its vectors.
+The text itself is not kept. A renamed or re-chunked document finds its vectors; they go with the
+last document that had them. Knows keys and owners; knows no embedder.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -17,85 +18,151 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-import numpy as np
-
-from indexers.sqlite_lane import connect, log_ahead, transaction
-from rag.errors import Rejected, Unavailable
-from rag.ports import Embedder
-from rag.types import Embedded, Matrix, check_unit_rows
+from indexers.sqlite_lane import connect, transaction
+from rag.errors import Unavailable
+from rag.settings import Settings
+from rag.sqlite import empty_log, log_ahead
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+logger = logging.getLogger(__name__)
+
 SLICE = 500
 DAY_S = 86_400
+SIGN = 8
+"""Bytes before each vector, in which a flipped bit shows."""
+DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+KNOWN = "SELECT 1 FROM sqlite_schema WHERE name = 'owners'"
+SCHEMA = (
+    "CREATE TABLE vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL, used INTEGER NOT NULL)",
+    "CREATE INDEX vectors_used ON vectors (used)",
+    """
+    CREATE TABLE owners (document TEXT, key BLOB, PRIMARY KEY (document, key)) WITHOUT ROWID
+    """,
+    "CREATE INDEX owners_key ON owners (key)",
+    """
+    CREATE TRIGGER vectors_gone AFTER DELETE ON vectors
+    BEGIN DELETE FROM owners WHERE key = old.key; END
+    """,
+)
+ORPHANED = """
+DELETE FROM vectors WHERE key IN (
+    SELECT mine.key FROM owners AS mine WHERE mine.document = ? AND NOT EXISTS (
+        SELECT 1 FROM owners AS other WHERE other.key = mine.key AND other.document <> ?
+    )
+)
+"""
+
+
+def open_cache(settings: Settings) -> VectorCache:
+    """Open the vector cache of a data folder; nothing is created before the first use."""
+    return VectorCache(
+        settings.data_dir / "cache" / "vectors.sqlite", settings.vector_cache.max_bytes
+    )
 
 
 class VectorCache:
-    """A SQLite file of vectors with their day of last use; losing it costs time only."""
+    """A SQLite file of vectors with their owners and day of last use; losing it costs time only."""
 
     def __init__(self, path: Path, max_bytes: int) -> None:
         self._path = path
         self._max_bytes = max_bytes
         self._thread = ThreadPoolExecutor(1, "vector-cache")
         self._connection: sqlite3.Connection | None = None
+        self._closed = False
 
-    async def get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the vectors that are here, as float32 bytes."""
-        return await self._run(self._get, keys)
+    async def claim(self, owned: Collection[tuple[str, bytes]]) -> dict[bytes, bytes]:
+        """Return the vectors that are here, as float32 bytes; note which documents need them.
+
+        `owned` are pairs of a document's id and a key.
+        """
+        return await self._run(self._claim, owned)
 
     async def put(self, vectors: dict[bytes, bytes]) -> None:
         """Keep vectors; evict the longest unused ones when the file grows over its limit."""
         await self._run(self._put, vectors)
 
+    async def forget(self, document_ids: Collection[str]) -> None:
+        """Delete the vectors that these documents had and no other one has, for good."""
+        if self._path.exists():
+            await self._run(self._forget, document_ids)
+
+    async def owners(self) -> set[str]:
+        """Return the ids of all documents that have vectors here."""
+        return await self._run(self._owners) if self._path.exists() else set()
+
     async def close(self) -> None:
         """Close the file; idempotent."""
-        if self._connection is not None:
-            await self._run(self._connection.close)
-            self._connection = None
-        self._thread.shutdown()
+        if not self._closed:
+            self._closed = True
+            await self._run(self._disconnect)
+            self._thread.shutdown()
 
     async def _run(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        call = partial(work, *args, **kwargs)
+        call = partial(self._healing, partial(work, *args, **kwargs))
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, call)
-        except sqlite3.Error as exc:
+        except (sqlite3.Error, OSError) as exc:
             raise Unavailable(
                 f"the vector cache {self._path} fails: {exc}", hint="delete the file; it is a cache"
             ) from exc
 
+    def _healing(self, work: Callable[[], T]) -> T:
+        """Do the work; with a damaged file, do it again with a new one."""
+        try:
+            return work()
+        except sqlite3.DatabaseError as exc:
+            if getattr(exc, "sqlite_errorcode", 0) & 0xFF not in DAMAGED:
+                raise
+            logger.warning("the vector cache %s is damaged (%s): starting anew", self._path, exc)
+            self._disconnect()
+            for suffix in ("", "-wal", "-shm"):
+                self._path.with_name(self._path.name + suffix).unlink(missing_ok=True)
+            return work()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            connection = connect(self._path, create=True)
+            connection = self._connection = connect(self._path, create=True)
             log_ahead(connection)
             connection.execute("PRAGMA synchronous=NORMAL")  # losing the newest costs time only
+            connection.execute("PRAGMA secure_delete=ON")
             with transaction(connection):
-                connection.execute(
-                    "CREATE TABLE IF NOT EXISTS vectors"
-                    " (key BLOB PRIMARY KEY, vector BLOB NOT NULL, used INTEGER NOT NULL)"
-                )
-                connection.execute("CREATE INDEX IF NOT EXISTS vectors_used ON vectors(used)")
-            self._connection = connection
+                if not connection.execute(KNOWN).fetchone():
+                    # A file of before there were owners: nobody could say whose vectors these are.
+                    connection.execute("DROP TABLE IF EXISTS vectors")
+                    for statement in SCHEMA:
+                        connection.execute(statement)
         return self._connection
 
-    def _get(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+    def _claim(self, owned: Collection[tuple[str, bytes]]) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = {}
+        keys = list({key for _, key in owned})
         today = int(time.time() // DAY_S)
         connection = self._open()
         with transaction(connection):
             for start in range(0, len(keys), SLICE):
-                part = list(keys[start : start + SLICE])
+                part = keys[start : start + SLICE]
                 marks = ",".join("?" * len(part))
                 rows = connection.execute(
                     f"SELECT key, vector FROM vectors WHERE key IN ({marks})",  # noqa: S608
                     part,
                 )
-                found.update(rows.fetchall())
+                for key, kept in rows:
+                    if kept[:SIGN] == _sign(key, kept[SIGN:]):
+                        found[key] = kept[SIGN:]
             connection.executemany(
                 "UPDATE vectors SET used = ? WHERE key = ? AND used < ?",
                 [(today, key, today) for key in found],
             )
+            connection.executemany("INSERT OR IGNORE INTO owners VALUES (?, ?)", owned)
         return found
 
     def _put(self, vectors: dict[bytes, bytes]) -> None:
@@ -104,9 +171,25 @@ class VectorCache:
         with transaction(connection):
             connection.executemany(
                 "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
-                [(key, vector, today) for key, vector in vectors.items()],
+                [(key, _sign(key, vector) + vector, today) for key, vector in vectors.items()],
             )
             self._evict(connection)
+
+    def _forget(self, document_ids: Collection[str]) -> None:
+        connection = self._open()
+        with transaction(connection):
+            for document_id in document_ids:
+                connection.execute(ORPHANED, (document_id, document_id))
+                connection.execute("DELETE FROM owners WHERE document = ?", (document_id,))
+        if not empty_log(connection):
+            raise Unavailable(
+                f"deleted vectors are still in the log of {self._path}",
+                hint="try again when the other processes are done",
+            )
+
+    def _owners(self) -> set[str]:
+        rows = self._open().execute("SELECT DISTINCT document FROM owners")
+        return {document for (document,) in rows}
 
     def _evict(self, connection: sqlite3.Connection) -> None:
         """Delete the longest unused tenth while the vectors take more than the limit."""
@@ -126,65 +209,5 @@ class VectorCache:
             )
 
 
-class CachedEmbedder:
-    """Embeds passages through the cache; a text under way elsewhere in this run is awaited."""
-
-    def __init__(self, embedder: Embedder, cache: VectorCache | None, tenant: str) -> None:
-        self._embedder = embedder
-        self._cache = cache
-        self._prefix = f"{tenant}\0{embedder.fingerprint}\0".encode()
-        self._under_way: dict[bytes, asyncio.Future[bytes]] = {}
-
-    async def embed_passages(self, texts: Sequence[str]) -> Embedded:
-        """Return the vectors in order; `tokens` counts what was really embedded now."""
-        keys = [blake2b(self._prefix + t.encode(), digest_size=20).digest() for t in texts]
-        wanted = dict(zip(keys, texts, strict=True))
-        found = await self._cache.get(list(wanted)) if self._cache is not None else {}
-        awaited = {
-            key: self._under_way[key]
-            for key in wanted
-            if key not in found and key in self._under_way
-        }
-        missing = [key for key in wanted if key not in found and key not in awaited]
-        tokens = await self._embed_missing(missing, [wanted[key] for key in missing], found)
-        for key, future in awaited.items():
-            found[key] = await asyncio.shield(future)  # a waiter that gives up ends only itself
-        return Embedded(self._stack([found[key] for key in keys]), tokens)
-
-    async def _embed_missing(
-        self, keys: Sequence[bytes], texts: Sequence[str], found: dict[bytes, bytes]
-    ) -> int:
-        """Embed the texts, add their vectors to `found` and to the cache; return the tokens."""
-        if not keys:
-            return 0
-        promises = {key: asyncio.get_running_loop().create_future() for key in keys}
-        self._under_way.update(promises)
-        try:
-            embedded = await self._embedder.embed(texts, "passage")
-            if embedded.vectors.shape != (len(texts), self._embedder.dim):
-                raise Rejected(
-                    f"the embedder gave vectors of shape {embedded.vectors.shape} for "
-                    f"{len(texts)} texts and dimension {self._embedder.dim}"
-                )
-            check_unit_rows(embedded.vectors)
-            fresh = {
-                key: vector.tobytes() for key, vector in zip(keys, embedded.vectors, strict=True)
-            }
-            if self._cache is not None:
-                await self._cache.put(fresh)
-        except BaseException as exc:
-            for promise in promises.values():
-                promise.set_exception(exc)
-                promise.exception()  # retrieved: nobody may be waiting for it
-            raise
-        finally:
-            for key in keys:
-                del self._under_way[key]
-        for key, promise in promises.items():
-            promise.set_result(fresh[key])
-        found.update(fresh)
-        return embedded.tokens
-
-    def _stack(self, vectors: Sequence[bytes]) -> Matrix:
-        joined = np.frombuffer(b"".join(vectors), np.float32)
-        return joined.reshape(len(vectors), self._embedder.dim)
+def _sign(key: bytes, vector: bytes) -> bytes:
+    return blake2b(key + vector, digest_size=SIGN).digest()

@@ -1,75 +1,120 @@
-"""Parsed texts, content-addressed within their document, on any fsspec file system.
+"""Files kept for documents, content-addressed within their document, on any fsspec file system.
 
-A text lies at `<root>/<document id>/<sha256 of the text>`: equal texts of two documents are two
-files, so that deleting one document never asks what another one needs. Plain functions that wait
-for files; callers run them in a thread.
+A file lies at `<root>/<document id>/<sha256 of its content>`: equal contents of two documents are
+two files, so that deleting one document never asks what another one needs. Plain functions that
+wait for files; callers run them in a thread. Knows nothing of what the bytes mean.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import re
 import uuid
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from rag.errors import NotFound, Rejected, Unavailable
+from rag.errors import ConfigError, MissingExtra, NotFound, Rejected, Unavailable
+
+DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-def text_digest(text: str) -> str:
-    """Return the digest under which a text is kept."""
-    return hashlib.sha256(text.encode()).hexdigest()
+def content_digest(content: bytes) -> str:
+    """Return the digest under which a content is kept."""
+    return hashlib.sha256(content).hexdigest()
 
 
 class Blobs:
-    """Texts under one root URL; a bare path is a local folder."""
+    """Files under one root URL; a bare path is a local folder."""
 
     def __init__(self, root: str) -> None:
         import fsspec
 
-        self._files, self._root = fsspec.core.url_to_fs(root)
-
-    def put(self, document_id: str, text: str) -> str:
-        """Keep a text, durably when this returns; return its digest."""
-        digest = text_digest(text)
-        path = self._path(document_id, digest)
         try:
-            self._write(path, text.encode())
+            self._files, self._root = fsspec.core.url_to_fs(root)
+        except ImportError as exc:
+            raise MissingExtra(
+                f"no driver for {root.partition('://')[0]}:// is installed: {exc}"
+            ) from exc
+        except ValueError as exc:
+            raise ConfigError(f"{root} is no place for files: {exc}") from exc
+
+    def put(self, document_id: str, content: bytes) -> str:
+        """Keep a content, durably when this returns; return its digest."""
+        self.put_all([(document_id, content)])
+        return content_digest(content)
+
+    def put_all(self, contents: Sequence[tuple[str, bytes]]) -> None:
+        """Keep contents, given with their document's id; all are durable when this returns."""
+        files = [
+            (self._path(document_id, content_digest(content)), content)
+            for document_id, content in contents
+        ]
+        try:
+            if isinstance(self._files, _local_files()):
+                _write_all([(Path(path), content) for path, content in files])
+            else:  # an object store writes whole or not at all by itself
+                for path, content in files:
+                    self._files.pipe_file(path, content)
         except OSError as exc:
             raise Unavailable(
                 f"a text cannot be written: {exc.strerror or exc}", hint="is the disk full?"
             ) from exc
-        return digest
 
-    def get(self, document_id: str, digest: str) -> str:
-        """Return a text; raise `NotFound`, or `Rejected` when it is not what was written."""
+    def get(self, document_id: str, digest: str) -> bytes:
+        """Return a content; raise `NotFound`, or `Rejected` when it is not what was written."""
         try:
             content: bytes = self._files.cat_file(self._path(document_id, digest))
         except FileNotFoundError as exc:
             raise NotFound(
                 f"the text of document {document_id} is not in the data folder",
-                hint="ingest its source again",
+                hint="run: rag doctor --fix",
             ) from exc
-        if hashlib.sha256(content).hexdigest() != digest:
+        except OSError as exc:
+            raise Unavailable(
+                f"the text of document {document_id} cannot be read: {exc.strerror or exc}",
+                hint="check the disk",
+            ) from exc
+        if content_digest(content) != digest:
             raise Rejected(
-                f"the text of document {document_id} is damaged", hint="ingest its source again"
+                f"the text of document {document_id} is damaged", hint="run: rag doctor --fix"
             )
-        return content.decode()
+        return content
+
+    def listed(self) -> Iterator[tuple[str, str]]:
+        """Yield (document id, digest) of all that is kept; other files are passed over."""
+        if not self._files.exists(self._root):
+            return
+        for path in self._files.find(self._root):
+            document_id, _, digest = path.removeprefix(self._root).lstrip("/").partition("/")
+            if DIGEST.fullmatch(digest):
+                yield document_id, digest
 
     def drop(self, document_id: str, digest: str) -> None:
-        """Remove a text; a missing one is no error."""
-        folder = self._folder(document_id)
-        with suppress(FileNotFoundError):
-            self._files.rm_file(f"{folder}/{digest}")
-        with suppress(OSError):  # it has other texts, or the store knows no folders
+        """Remove a content; a missing one is no error."""
+        folder, path = self._folder(document_id), self._path(document_id, digest)
+        try:
+            with suppress(FileNotFoundError):
+                self._files.rm_file(path)
+            if isinstance(self._files, _local_files()):
+                _clear_parts(Path(path))
+        except OSError as exc:
+            raise _cannot_remove(exc) from exc
+        with suppress(OSError):  # it has other contents, or the store knows no folders
             self._files.rmdir(folder)
 
     def drop_all(self, document_id: str) -> None:
-        """Remove every text of a document."""
+        """Remove everything that is kept for a document."""
         folder = self._folder(document_id)
-        if self._files.exists(folder):
-            self._files.rm(folder, recursive=True)
+        try:
+            if self._files.exists(folder):
+                self._files.rm(folder, recursive=True)
+        except FileNotFoundError:
+            pass  # somebody else was faster
+        except OSError as exc:
+            raise _cannot_remove(exc) from exc
 
     def _path(self, document_id: str, digest: str) -> str:
         return f"{self._folder(document_id)}/{digest}"
@@ -78,23 +123,30 @@ class Blobs:
         uuid.UUID(document_id)  # a name that is no id must never become a path
         return f"{self._root}/{document_id}"
 
-    def _write(self, path: str, content: bytes) -> None:
-        """Write whole or not at all: object stores do so by themselves, local files by rename."""
-        if not isinstance(self._files, _local_files()):
-            self._files.pipe_file(path, content)
-            return
+
+def _cannot_remove(exc: OSError) -> Unavailable:
+    return Unavailable(f"a text cannot be removed: {exc.strerror or exc}", hint="check the disk")
+
+
+def _write_all(files: Sequence[tuple[Path, bytes]]) -> None:
+    """Write files whole or not at all: first all contents reach the disk, then all names."""
+    new = {target.parent for target, _ in files if not target.parent.exists()}
+    for target, content in files:
         for again in (True, True, False):
             try:
-                _replace(Path(path), content)
-                return
-            except FileNotFoundError:  # `drop` took the empty folder away in between
+                _replace(target, content)
+                break
+            except FileNotFoundError:  # `drop` took the empty folder or the part away in between
                 if not again:
                     raise
+    for folder in {target.parent for target, _ in files} | {folder.parent for folder in new}:
+        with suppress(FileNotFoundError):  # dropped already
+            _sync(folder)
 
 
 def _replace(target: Path, content: bytes) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
+    part = target.parent / f".{target.name}.{uuid.uuid4().hex}"
     try:
         with part.open("wb") as file:
             file.write(content)
@@ -104,6 +156,22 @@ def _replace(target: Path, content: bytes) -> None:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
+    _clear_parts(target)
+
+
+def _clear_parts(target: Path) -> None:
+    """Remove what writers of this file left when they were killed; a live one tries again."""
+    for part in target.parent.glob(f".{target.name}.*"):
+        part.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    """Make the names in a folder survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _local_files() -> Any:

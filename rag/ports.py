@@ -76,6 +76,8 @@ class Connector(Protocol):
 
     kind: str
     root: str
+    repeatable: bool
+    """Whether a document can be fetched again on another day; if not, its original is kept."""
 
     def changes(self) -> AsyncIterator[Change]:
         """List what exists. Absence means deletion only after `ListingComplete`."""
@@ -169,6 +171,8 @@ class Candidates:
 
     dense: tuple[Candidate, ...] = ()
     sparse: tuple[Candidate, ...] = ()
+    lost: int = 0
+    """Rows that the index holds but cannot read any more: left out of every search."""
 
 
 class Index(Protocol):
@@ -191,7 +195,7 @@ class Index(Protocol):
         ...
 
     async def fetch(self, chunk_ids: Sequence[str]) -> dict[str, Chunk]:
-        """Return the chunks that exist among these ids."""
+        """Return the chunks that exist among these ids, and are still what was written."""
         ...
 
     async def count(self, where: Filter) -> int:
@@ -199,7 +203,24 @@ class Index(Protocol):
         ...
 
     def scan(self, where: Filter, *, size: int = 1000) -> AsyncIterator[Batch]:
-        """Yield all rows that match, with fields and vectors, in batches in a stable order."""
+        """Yield all rows that match, with fields and vectors, in batches in a stable order.
+
+        Rows that cannot be read any more are left out: who needs all of them counts.
+        """
+        ...
+
+    async def optimize(self) -> None:
+        """Make searches fast after many writes, and leave nothing behind of deleted rows.
+
+        Never changes an exact answer. Any process may ask at any time.
+        """
+        ...
+
+    async def repair(self) -> int:
+        """Remove rows that are not what was written, so that they can be written again.
+
+        Return how many are known to be lost; an index that cannot be read at all starts empty.
+        """
         ...
 
     async def close(self) -> None:

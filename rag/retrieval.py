@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection
 
 from rag.catalog.collections import live_generation
 from rag.catalog.database import Catalog
-from rag.catalog.documents import Described, described, visible
+from rag.catalog.documents import Described, described, described_intact, visible
 from rag.catalog.statistics import frequencies
 from rag.errors import UserError
 from rag.filters import EVERYTHING, And, Filter, matches
@@ -54,6 +54,8 @@ class _Round:
     """A candidate was an old attempt of a document that has a newer one."""
     exhausted: bool
     """The index has no further candidates."""
+    lost: bool
+    """The index holds rows that it cannot read."""
 
 
 class Retrieval:
@@ -94,7 +96,8 @@ class Retrieval:
             if len(hits) >= query.k or found.exhausted or rounds == MAX_ROUNDS:
                 break
             depth, rounds = depth * 2, rounds + 1
-        missing = len(hits) < query.k and not found.exhausted
+        damaged = len(hits) < len(found.fused)  # or deleted this very moment, twice
+        missing = damaged or (len(hits) < query.k and not found.exhausted)
         return Retrieved(tuple(hits), generation, counts, partial=missing, unread=unread)
 
     def _prepare(self, connection: Connection, query: Query) -> tuple[Generation, dict[int, int]]:
@@ -121,7 +124,7 @@ class Retrieval:
         scope = query.principal.scope
         where: Filter = scope if query.where == EVERYTHING else And((scope, query.where))
         depth = max(self._settings.depth, query.k)
-        return Search(depth, where, dense, sparse), unread
+        return Search(depth, where, dense, sparse, query.exact), unread
 
     async def _round(
         self, index: Index, generation: Generation, query: Query, search: Search, depth: int
@@ -146,6 +149,7 @@ class Retrieval:
             fused=combine(signals, self._weights, limit=query.k),
             stale=any(attempts.get(c.document_id, -1) > c.attempt for c in both),
             exhausted=all(len(rows) < depth for _, rows in _signals(query, candidates)),
+            lost=candidates.lost > 0,
         )
 
     async def _fetch(
@@ -154,7 +158,7 @@ class Retrieval:
         """Return the hits of these rows, without those that were deleted since verification."""
         chunks, facts = await asyncio.gather(
             index.fetch([row.chunk_id for row in rows]),
-            self._catalog.read(described, generation.id, {row.document_id for row in rows}),
+            self._catalog.read(described_intact, generation.id, {row.document_id for row in rows}),
         )
         return [
             _hit(row, facts[row.document_id], chunks[row.chunk_id])

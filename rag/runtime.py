@@ -13,8 +13,11 @@ from contextlib import asynccontextmanager
 from rag.blobs import Blobs
 from rag.catalog.collections import Pipeline, create_collection, find_collection
 from rag.catalog.database import Catalog
+from rag.catalog.documents import Stored
+from rag.embedding import RetryingEmbedder
 from rag.errors import ConfigError, IndexMismatch
 from rag.fusion_weight import fitted_dense_weight
+from rag.parsed import unpack_document
 from rag.ports import Embedder, Folders, Index, IndexSpec, SparseEncoder, VectorStore
 from rag.registry import make_plugin
 from rag.retrieval import Retrieval
@@ -25,7 +28,8 @@ from rag.types import Collection, Generation, Pinned
 @asynccontextmanager
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open the data folder; what was opened on the way is closed at the end."""
-    runtime = Runtime(settings, await Catalog.open(settings.data_dir / "catalog.sqlite"))
+    where = settings.catalog_url or settings.data_dir / "catalog.sqlite"
+    runtime = Runtime(settings, await Catalog.open(where))
     try:
         yield runtime
     finally:
@@ -38,7 +42,9 @@ class Runtime:
     def __init__(self, settings: Settings, catalog: Catalog) -> None:
         self.settings = settings
         self.catalog = catalog
-        self.blobs = Blobs(str(settings.data_dir / "texts"))
+        files = settings.blobs.url or str(settings.data_dir)
+        self.texts = Blobs(f"{files}/texts")
+        self.originals = Blobs(f"{files}/originals")
         weight = settings.retrieval.dense_weight
         self.retrieval = Retrieval(
             catalog,
@@ -58,9 +64,8 @@ class Runtime:
         """Open a configured embedder."""
         if name not in self._embedders:
             plugin = _configured("embedders", name, self.settings.embedders)
-            self._embedders[name] = make_plugin(
-                "embedders", plugin.kind, plugin.options, self._folders
-            )
+            made = make_plugin("embedders", plugin.kind, plugin.options, self._folders)
+            self._embedders[name] = RetryingEmbedder(made, name, self.settings.embedding)
         return self._embedders[name]
 
     def named_sparse_encoder(self, name: str) -> SparseEncoder:
@@ -102,6 +107,11 @@ class Runtime:
             opening = self.store(generation.store).create(IndexSpec(generation.id, generation.dim))
             self._indexes[generation.id] = asyncio.ensure_future(opening)
         return await self._indexes[generation.id]
+
+    async def text(self, stored: Stored) -> str:
+        """Return a document's parsed text; raise `NotFound` or `Rejected` when it is lost."""
+        content = await asyncio.to_thread(self.texts.get, stored.id, stored.text_digest)
+        return unpack_document(content).text
 
     # --- collections -----------------------------------------------------------------------------
 

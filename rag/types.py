@@ -273,6 +273,8 @@ class Query:
     k: int = 10
     mode: Mode = "hybrid"
     where: Filter = EVERYTHING
+    exact: bool = False
+    """Compare with every chunk: slower, nothing approximate."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,17 @@ from typing import Annotated
 
 import typer
 
-from rag.cli import asking, collections, documents, ingesting, models, session, starting
+from rag.cli import (
+    asking,
+    collections,
+    doctoring,
+    documents,
+    ingesting,
+    keeping,
+    models,
+    session,
+    starting,
+)
 from rag.cli import evals as eval_commands
 from rag.cli.session import DataDir
 
@@ -50,6 +60,9 @@ app.command("ask")(asking.ask)
 app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")
 app.add_typer(models.app, name="models")
+app.command("backup")(keeping.backup)
+app.command("restore")(keeping.restore)
+app.command("doctor")(doctoring.doctor)
 app.add_typer(eval_commands.app, name="eval")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -32,6 +33,10 @@ def search(
     k: K = 10,
     mode: ModeOption = "hybrid",
     where: FilterOption = None,
+    exact: Annotated[
+        bool,
+        typer.Option("--exact", help="Compare with every chunk: slower, nothing approximate."),
+    ] = False,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
@@ -41,7 +46,7 @@ def search(
 
     Example: rag search "how do I restore a backup" --filter '{"eq": {"meta.ext": ".md"}}'
     """
-    query = _query(text, collection, k, mode, where)
+    query = replace(_query(text, collection, k, mode, where), exact=exact)
 
     async def work(runtime: Runtime) -> Retrieved:
         return await runtime.retrieval.search(query)

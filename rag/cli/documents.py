@@ -1,9 +1,10 @@
-"""`rag documents`: list, show, delete."""
+"""`rag documents`: list, show, delete, and the receipts of deletions."""
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from rag.cli import session
 from rag.cli.session import CollectionName, DataDir, Json
 
 if TYPE_CHECKING:
+    from rag.catalog.receipts import Receipt
     from rag.runtime import Runtime
 
 app = typer.Typer(help="List, show and delete documents.", no_args_is_help=True)
@@ -62,7 +64,7 @@ def show(document_id: DocumentId, data_dir: DataDir = None, json: Json = False) 
         from rag.catalog.documents import get_document
 
         stored = await runtime.catalog.read(get_document, document_id, session.caller())
-        text = await asyncio.to_thread(runtime.blobs.get, stored.id, stored.text_digest)
+        text = await runtime.text(stored)
         return {**asdict(stored), "text": text}
 
     found = session.run(work, data_dir)
@@ -76,21 +78,64 @@ def show(document_id: DocumentId, data_dir: DataDir = None, json: Json = False) 
 
 @app.command()
 def delete(document_id: DocumentId, data_dir: DataDir = None, json: Json = False) -> None:
-    """Delete a document from its collection; its file stays where it is.
+    """Delete a document from its collection, and print the receipt; its file stays where it is.
 
     The next ingest of a folder that still has the file adds it again.
     """
 
-    async def work(runtime: Runtime) -> str:
-        from indexers.removing import remove_document
+    async def work(runtime: Runtime) -> tuple[Receipt, Sequence[str]]:
+        from indexers.removing import not_covered, remove_document
         from rag.catalog.documents import get_document
 
         stored = await runtime.catalog.read(get_document, document_id, session.caller())
-        await remove_document(runtime, session.caller().tenant, stored)
-        return stored.uri
+        receipt = await remove_document(runtime, session.caller().tenant, stored)
+        return receipt, not_covered(runtime.settings)
 
-    uri = session.run(work, data_dir)
+    receipt, not_covered = session.run(work, data_dir)
     if json:
-        session.print_json({"deleted": document_id, "uri": uri})
-    else:
-        typer.echo(f"deleted {document_id} ({uri})")
+        session.print_json({**asdict(receipt), "not_covered": not_covered})
+        return
+    typer.echo(f"deleted {receipt.document} ({receipt.uri}): receipt {receipt.id}")
+    typer.echo(f"  {_times(receipt)}")
+    typer.echo(f"  not covered: {'; '.join(not_covered)}")
+
+
+@app.command()
+def receipts(
+    document: Annotated[str | None, typer.Option(help="Of this document id only.")] = None,
+    run: Annotated[str | None, typer.Option(help="Of this ingestion run only.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 1000,
+    data_dir: DataDir = None,
+    json: Json = False,
+) -> None:
+    """List what was deleted, newest first: since when unfindable, since when physically gone.
+
+    What is not gone yet goes with the next ingest or delete in its collection.
+    """
+
+    async def work(runtime: Runtime) -> list[Receipt]:
+        from rag.catalog.receipts import list_receipts
+
+        tenant = session.caller().tenant
+        return await runtime.catalog.read(
+            list_receipts, tenant, document_id=document, run_id=run, limit=limit
+        )
+
+    rows = session.run(work, data_dir)
+    if json:
+        session.print_json([asdict(row) for row in rows])
+        return
+    for row in rows:
+        typer.echo(f"{row.document}  {row.uri}  ({row.reason})")
+        typer.echo(f"  {_times(row)}")
+
+
+def _times(receipt: Receipt) -> str:
+    since = datetime.fromtimestamp(receipt.unfindable, UTC).isoformat(" ", "seconds")
+    if receipt.gone is None:
+        return f"unfindable since {since}, not yet gone from the disk"
+    later = receipt.gone - receipt.unfindable
+    return (
+        f"unfindable since {since}, physically gone {later:.1f} s later "
+        f"({receipt.chunks} chunks in {receipt.generations} generations, texts, cached vectors)"
+    )

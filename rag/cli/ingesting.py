@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,7 +26,13 @@ Globs = list[str] | None
 
 
 def ingest(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders and files.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Folders and files; - reads one from a pipe."),
+    ],
+    name: Annotated[
+        str | None, typer.Option(help="Name of the document that a pipe gives, with its ending.")
+    ] = None,
     collection: CollectionName = "default",
     include: Annotated[Globs, typer.Option(help="Only files matching this glob.")] = None,
     exclude: Annotated[Globs, typer.Option(help="No files matching this glob.")] = None,
@@ -51,11 +57,18 @@ def ingest(
     --exclude leave out stay as they are. Ctrl-C finishes the batch under way; the same command
     goes on from there.
 
+    A document from a pipe stays until it is deleted or another one of its name comes; its
+    original is kept, because nobody can be asked for it again.
+
     Example: rag ingest docs notes.md --collection handbook
+
+    Example: curl -s https://example.org/page.html | rag ingest - --name page.html
     """
     from indexers.sources import check_paths
 
-    check_paths(paths)  # before anything is made for them
+    piped = _read_pipe(paths, name)
+    if piped is None:
+        check_paths(paths)  # before anything is made for them
     options = {
         "include": include or (),
         "exclude": exclude or (),
@@ -65,9 +78,26 @@ def ingest(
     }
 
     async def work(runtime: Runtime) -> Summary:
-        return await _ingest(
-            runtime, paths, collection, options, dry_run, backend, embedder, live=not json
-        )
+        from indexers import ingest as job
+        from indexers.pipeline import Progress
+        from rag.catalog.collections import get_collection
+
+        tenant = session.caller().tenant
+        if dry_run:
+            found = await runtime.catalog.read(get_collection, tenant, collection)
+        else:
+            found = await job.open_collection(
+                runtime, tenant, collection, store=backend, embedder=embedder
+            )
+        if piped is None:
+            listings = await job.list_paths(runtime, found, paths, options, claim=not dry_run)
+        else:
+            listings = [job.upload(*piped)]
+        if dry_run:
+            return await job.preview(runtime, found, listings)
+        progress, stop = Progress(), session.stop_on_interrupt(session.say)
+        async with shown(progress, live=not json):
+            return await job.ingest(runtime, found, listings, progress=progress, stop=stop)
 
     summary = session.run(work, data_dir, create=not dry_run)
     if json:
@@ -85,31 +115,19 @@ def ingest(
         raise typer.Exit(session.INCOMPLETE)
 
 
-async def _ingest(
-    runtime: Runtime,
-    paths: list[Path],
-    name: str,
-    options: dict[str, Any],
-    dry_run: bool,
-    backend: str | None,
-    embedder: str | None,
-    *,
-    live: bool,
-) -> Summary:
-    from indexers import ingest as job
-    from indexers.pipeline import Progress
-    from rag.catalog.collections import get_collection
+def _read_pipe(paths: Sequence[Path], name: str | None) -> tuple[str, bytes] | None:
+    """Return name and content of the document on standard input, if that is what was asked for."""
+    from rag.errors import UserError
 
-    tenant = session.caller().tenant
-    if dry_run:
-        collection = await runtime.catalog.read(get_collection, tenant, name)
-        listings = await job.list_paths(runtime, collection, paths, options)
-        return await job.preview(runtime, collection, listings)
-    collection = await job.open_collection(runtime, tenant, name, store=backend, embedder=embedder)
-    listings = await job.list_paths(runtime, collection, paths, options)
-    progress, stop = Progress(), session.stop_on_interrupt(session.say)
-    async with shown(progress, live=live):
-        return await job.ingest(runtime, collection, listings, progress=progress, stop=stop)
+    if Path("-") not in paths:
+        if name is not None:
+            raise UserError("--name is for a document from a pipe", hint="rag ingest - --name NAME")
+        return None
+    if len(paths) > 1 or name is None:
+        raise UserError(
+            "a pipe gives one document, which needs a name", hint="rag ingest - --name NAME.md"
+        )
+    return name, sys.stdin.buffer.read()
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from rag import __version__
 from rag.cli import app, main, session
 
 INGEST_KEYS = {
+    "run",
     *("added", "updated", "unchanged", "removed", "access_changed", "failed"),
     *("chunks", "tokens", "seconds", "failures"),
 }
@@ -30,7 +31,7 @@ CITATION_KEYS = {
 }
 STORED_KEYS = {
     *("id", "collection", "uri", "external_id", "title", "metadata", "access"),
-    *("chunks", "digest", "text_digest", "updated"),
+    *("chunks", "digest", "text_digest", "original_digest", "updated"),
 }
 PAGES = {
     "ports.md": "# Ports\n\nThe server listens on port 8473.\n",
@@ -191,7 +192,13 @@ def test_documents_are_listed_shown_and_deleted(docs: Path) -> None:
     assert shown["access"] == ["user:owner"]
     assert "Whales sing under water." in rag("documents", "show", whales)
 
-    assert rag_json("documents", "delete", whales) == {"deleted": whales, "uri": shown["uri"]}
+    receipt = rag_json("documents", "delete", whales)
+    assert (receipt["document"], receipt["uri"]) == (whales, shown["uri"])
+    assert receipt["reason"] == "request"
+    assert receipt["gone"] >= receipt["unfindable"]
+    assert "backups that were made before" in receipt.pop("not_covered")
+    assert rag_json("documents", "receipts", "--document", whales) == [receipt]
+    assert "physically gone" in rag("documents", "receipts")
     assert rag_json("search", "whales", "--mode", "sparse")["hits"] == []
     assert len(rag_json("documents", "list")) == 2
     with pytest.raises(Exception, match=f"no document '{whales}'"):

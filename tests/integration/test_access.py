@@ -21,6 +21,7 @@ class Shared:
     """A source whose documents say who may read them."""
 
     kind = "shared"
+    repeatable = True
     root = "/shared"
 
     def __init__(self, state: State) -> None:

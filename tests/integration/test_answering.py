@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import Path
 
@@ -86,7 +85,7 @@ def query(text: str, mode: Mode = "hybrid", collection: str = "docs") -> Query:
 async def stored_text(runtime: Runtime, citation: Citation) -> str:
     stored = await runtime.catalog.read(get_document, citation.document_id, local_owner())
     assert (stored.uri, stored.title) == (citation.uri, citation.title)
-    return await asyncio.to_thread(runtime.blobs.get, stored.id, stored.text_digest)
+    return await runtime.text(stored)
 
 
 async def test_every_quote_stands_where_it_says(

@@ -89,6 +89,7 @@ class Scripted:
     """A connector that lists what it is told to, in that order; errors are raised."""
 
     kind = "scripted"
+    repeatable = True
     root = "/scripted"
 
     def __init__(self, *script: str | Change | Exception, texts: dict[str, str] | None = None):
@@ -110,6 +111,7 @@ class Vanishing:
     """The real connector on a folder from which a file goes away after it was listed."""
 
     kind = "filesystem"
+    repeatable = True
 
     def __init__(self, folder: Path, name: str) -> None:
         self._files = FilesystemConnector(FilesystemConnector.Options(), str(folder))
@@ -172,7 +174,7 @@ async def check_everything_once(runtime: Runtime, documents: int) -> None:
     index = await runtime.index(collection.live)
     assert await index.count(EVERYTHING) == collection.live.chunks
     assert await states(runtime) <= {"committed"}
-    pending = await runtime.catalog.read(outbox.pending_deletions, collection.live.id, limit=10)
+    pending = await runtime.catalog.read(outbox.pending_deletions, collection.live.id)
     assert pending == []
 
 

@@ -108,7 +108,7 @@ async def test_removed_rows_and_texts_leave_the_disk(runtime: Runtime, folder: P
     collection = await job.open_collection(runtime, "default", "docs")
     index = await runtime.index(collection.live)
     assert await index.count(EVERYTHING) == 0
-    pending = await runtime.catalog.read(outbox.pending_deletions, collection.live.id, limit=10)
+    pending = await runtime.catalog.read(outbox.pending_deletions, collection.live.id)
     assert pending == []
     assert [p for p in (runtime.settings.data_dir / "texts").rglob("*") if p.is_file()] == []
     assert collection.live.chunks == 0
@@ -124,7 +124,7 @@ async def test_an_updated_document_keeps_its_id_and_its_newest_text(
     after = (await search(runtime, "zebras", mode="sparse")).hits[0].chunk.document_id
     assert before == after
     stored = await runtime.catalog.read(get_document, after, local_owner())
-    text = await asyncio.to_thread(runtime.blobs.get, stored.id, stored.text_digest)
+    text = await runtime.text(stored)
     assert text.strip() == "# Page 5\n\nNow about zebras."
 
 
@@ -132,7 +132,7 @@ async def test_hits_stand_where_they_say(runtime: Runtime, folder: Path) -> None
     await ingest(runtime, folder)
     for hit in (await search(runtime, "subject7 settings")).hits:
         stored = await runtime.catalog.read(get_document, hit.chunk.document_id, local_owner())
-        text = await asyncio.to_thread(runtime.blobs.get, stored.id, stored.text_digest)
+        text = await runtime.text(stored)
         assert text[hit.chunk.start : hit.chunk.end] == hit.chunk.text
 
 

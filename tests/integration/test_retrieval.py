@@ -97,7 +97,7 @@ class World:
     async def remove(self, hits: Sequence[Hit]) -> None:
         """Delete documents in the catalog alone: the store still has their rows."""
         gone = {hit.chunk.document_id: None for hit in hits}
-        assert len(await self.runtime.catalog.write(writing.remove, gone)) == len(gone)
+        assert len(await self.runtime.catalog.write(writing.remove, gone, "request")) == len(gone)
         index = await self.runtime.index(self.collection.live)
         assert await index.count(In("document", list(gone))) == len(gone)
 

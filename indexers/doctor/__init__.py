@@ -1,0 +1,1 @@
+"""Comparing what should agree, and making it agree: catalog, stores, kept files, caches."""
