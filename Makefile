@@ -44,9 +44,10 @@ test: setup ## Run lint, types, import contracts and every test lane (small coun
 	@$(BIN)/python -m pytest -q
 
 LANE ?= all
-test-slow: setup ## Run full counts: LANE=property, conformance or all
-	@CUMULO_TEST_EXAMPLES=500 $(BIN)/python -m pytest -q -p no:cacheprovider \
-		$(if $(filter all,$(LANE)),tests,tests/$(LANE))
+test-slow: setup ## Run full counts: LANE=property, faults, faults:kills-sqlite, … or all
+	@CUMULO_TEST_EXAMPLES=500 CUMULO_TEST_FULL=1 $(BIN)/python -m pytest -q -p no:cacheprovider \
+		$(if $(filter all,$(LANE)),tests,tests/$(firstword $(subst :, ,$(LANE)))) \
+		$(if $(findstring :,$(LANE)),-k '$(lastword $(subst :, ,$(LANE)))')
 
 lint: $(VENV)/dev.done ## Check format, style, types and import contracts
 	@$(BIN)/ruff format --check .
