@@ -27,6 +27,7 @@ from rag.errors import RagError
 from rag.filters import Eq
 from rag.ports import Changed, Connector, Embedder, Index
 from rag.registry import make_plugin
+from rag.reserve import keep_reserve
 from rag.runtime import Runtime
 from rag.types import Collection, Pinned, Source, name_uuid
 
@@ -193,6 +194,7 @@ async def ingest(
     """Bring the collection level with its sources. Setting `stop` finishes what is under way."""
     progress, stop = progress or Progress(), stop or asyncio.Event()
     started = time.monotonic()
+    await asyncio.to_thread(keep_reserve, runtime.settings.data_dir)
     run_id = await runtime.catalog.write(runs.start_run, collection.id, "ingest")
     summary = Summary(run=run_id)
     state: runs.Ended = "interrupted"

@@ -20,6 +20,7 @@ from rag.fusion_weight import fitted_dense_weight
 from rag.parsed import unpack_document
 from rag.ports import Embedder, Folders, Index, IndexSpec, SparseEncoder, VectorStore
 from rag.registry import make_plugin
+from rag.reserve import reserve_lent
 from rag.retrieval import Retrieval
 from rag.settings import Plugin, Settings
 from rag.types import Collection, Generation, Pinned
@@ -29,11 +30,12 @@ from rag.types import Collection, Generation, Pinned
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open the data folder; what was opened on the way is closed at the end."""
     where = settings.catalog_url or settings.data_dir / "catalog.sqlite"
-    runtime = Runtime(settings, await Catalog.open(where))
-    try:
-        yield runtime
-    finally:
-        await runtime.close()
+    with reserve_lent(settings.data_dir):
+        runtime = Runtime(settings, await Catalog.open(where))
+        try:
+            yield runtime
+        finally:
+            await runtime.close()
 
 
 class Runtime:

@@ -46,16 +46,15 @@ async def test_disk_full(lane: Lane, tmp_path: Path) -> None:
             trial.check(is_clear(saw["exit"], saw["said"]), f"exit {saw['exit']}: {saw['said']}")
         for name in ("search", "search to the brim"):
             code, said = saw[name]
-            trial.check(desk.is_answer(code, said) or is_clear(code, said), f"{name}: {said}")
+            trial.check(desk.is_answer(code, said), f"{name}: {said}")
         trial.check(not saw["half"], brief(saw["half"]))
         trial.check(saw["again"] == 0, "with room again it did not complete")
         trial.check(not saw["wrong"], brief(saw["wrong"]))
 
 
-@pytest.mark.xfail(strict=True, reason="SQLite makes 32 KiB of -shm to open a file in WAL mode")
 async def test_a_search_needs_no_room(tmp_path: Path) -> None:
     if not may_mount():
-        pytest.xfail("no mount namespace can be made here")
+        pytest.skip("no mount namespace can be made here")
     desk = Desk(tmp_path)
     await desk.prepare()
     saw = desk.fill(desk.growth // 2)
