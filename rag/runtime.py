@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from rag.blobs import Blobs
 from rag.catalog.collections import Pipeline, create_collection, find_collection
 from rag.catalog.database import Catalog
 from rag.catalog.documents import Stored
 from rag.embedding import RetryingEmbedder
-from rag.errors import ConfigError, IndexMismatch
+from rag.errors import ConfigError, DataFolderError, IndexMismatch
 from rag.fusion_weight import fitted_dense_weight
 from rag.parsed import unpack_document
 from rag.ports import Embedder, Folders, Index, IndexSpec, SparseEncoder, VectorStore
@@ -30,6 +31,8 @@ from rag.types import Collection, Generation, Pinned
 async def open_runtime(settings: Settings) -> AsyncIterator[Runtime]:
     """Open the data folder; what was opened on the way is closed at the end."""
     where = settings.catalog_url or settings.data_dir / "catalog.sqlite"
+    if isinstance(where, Path):
+        _check_not_lost(where)
     with reserve_lent(settings.data_dir):
         runtime = Runtime(settings, await Catalog.open(where))
         try:
@@ -173,6 +176,18 @@ class Runtime:
         for embedder in self._embedders.values():
             await asyncio.to_thread(embedder.close)
         await self.catalog.close()
+
+
+def _check_not_lost(catalog: Path) -> None:
+    """Refuse to begin an empty catalog beside documents: they would count as nobody's."""
+    if catalog.is_file() and catalog.stat().st_size:
+        return
+    for folder in (catalog.parent / name for name in ("stores", "texts", "originals")):
+        if folder.is_dir() and any(folder.iterdir()):
+            raise DataFolderError(
+                f"the catalog {catalog} is lost, and {folder.name}/ still has documents",
+                hint="restore a backup: rag restore, with another --data-dir; or remove the folder",
+            )
 
 
 def _configured(what: str, name: str, plugins: dict[str, Plugin]) -> Plugin:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection as Many
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import index
 from typing import Any
 
 import sqlalchemy as sa
@@ -68,7 +69,7 @@ def visible(
     """
     subjects = sorted(principal.subjects)
     rows = _slices(connection, _VISIBLE, generation_id, document_ids, subjects=subjects)
-    return {row.document: row.attempt for row in rows}
+    return {row.document: index(row.attempt) for row in rows}  # a damaged one is no number
 
 
 def described(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rag.cli import session
+from rag.cli.progress import BAR, COUNT, ELAPSED, live_line
 from rag.cli.session import DataDir, Json
 
 if TYPE_CHECKING:
@@ -19,6 +16,7 @@ if TYPE_CHECKING:
     from rag.runtime import Runtime
 
 SHOWN = 20
+LAYOUT = ("{task.description}", BAR, COUNT, ELAPSED)
 
 
 def doctor(
@@ -52,7 +50,7 @@ def doctor(
             tenant = session.caller().tenant
             only = await runtime.catalog.read(get_collection, tenant, collection)
         progress = Progress()
-        async with shown(progress, live=not json):
+        async with live_line(LAYOUT, lambda: _state(progress), live=not json):
             return await examine(runtime, only, fix=fix, progress=progress)
 
     try:
@@ -72,42 +70,12 @@ def doctor(
         raise typer.Exit(session.FAILED)
 
 
-@asynccontextmanager
-async def shown(progress: Progress, *, live: bool) -> AsyncIterator[None]:
-    """Show what is looked at, and how far it is, while the work runs on a terminal."""
-    if not live or not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    bar = Bar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    task = bar.add_task("opening", total=None)
-
-    async def refresh() -> None:
-        while True:
-            bar.update(
-                task,
-                description=progress.stage,
-                total=progress.total or None,
-                completed=progress.done,
-            )
-            await asyncio.sleep(0.2)
-
-    with bar:
-        refreshing = asyncio.create_task(refresh())
-        try:
-            yield
-        finally:
-            refreshing.cancel()
+def _state(progress: Progress) -> dict[str, Any]:
+    return {
+        "description": progress.stage,
+        "total": progress.total or None,
+        "completed": progress.done,
+    }
 
 
 def _print(report: Report) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+import time
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rag.cli import session
+from rag.cli.progress import BAR, ELAPSED, LEFT, live_line
 from rag.cli.session import Backend, CollectionName, DataDir, EmbedderName, Json
 
 if TYPE_CHECKING:
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
     from rag.runtime import Runtime
 
 SHOWN_FAILURES = 20
+LAYOUT = (
+    "{task.fields[files]} files",
+    BAR,
+    "{task.fields[speed]} tokens/s",
+    ELAPSED,
+    "left",
+    LEFT,
+    "{task.fields[failed]}",
+)
 
 Globs = list[str] | None
 
@@ -130,50 +140,21 @@ def _read_pipe(paths: Sequence[Path], name: str | None) -> tuple[str, bytes] | N
     return name, sys.stdin.buffer.read()
 
 
-@asynccontextmanager
-async def shown(progress: Progress, *, live: bool) -> AsyncIterator[None]:
-    """Show files, tokens per second, time left and failures while the work runs on a terminal."""
-    if not live or not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
+def shown(progress: Progress, *, live: bool) -> AbstractAsyncContextManager[None]:
+    """Show files, tokens per second, time left and failures while the work runs."""
+    began = time.monotonic()
+    return live_line(LAYOUT, lambda: _state(progress, began), live=live)
 
-    bar = Bar(
-        TextColumn("{task.fields[files]} files"),
-        BarColumn(),
-        TextColumn("{task.fields[speed]} tokens/s"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[failed]}"),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    loop = asyncio.get_running_loop()
-    began = loop.time()
-    task = bar.add_task("", total=None, files="listing", speed="-", failed="")
 
-    async def refresh() -> None:
-        while True:
-            speed = progress.tokens / max(loop.time() - began, 1e-9)
-            bar.update(
-                task,
-                total=progress.bytes or None,
-                completed=progress.bytes_done,
-                files=f"{progress.files_done}/{progress.files}",
-                speed=f"{speed:,.0f}",
-                failed=f"{len(progress.failures)} failed" if progress.failures else "",
-            )
-            await asyncio.sleep(0.2)
-
-    with bar:
-        refreshing = asyncio.create_task(refresh())
-        try:
-            yield
-        finally:
-            refreshing.cancel()
+def _state(progress: Progress, began: float) -> dict[str, Any]:
+    speed = progress.tokens / max(time.monotonic() - began, 1e-9)
+    return {
+        "total": progress.bytes or None,
+        "completed": progress.bytes_done,
+        "files": f"{progress.files_done}/{progress.files}" if progress.files else "listing",
+        "speed": f"{speed:,.0f}",
+        "failed": f"{len(progress.failures)} failed" if progress.failures else "",
+    }
 
 
 def _print(summary: Summary, collection: str, dry_run: bool) -> None:

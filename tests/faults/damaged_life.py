@@ -50,7 +50,6 @@ def live(source: str, diary: str, questions: list[str], documents: list[str]) ->
     did(_rag("doctor", "doctor"))
     did(_rag("fix", "doctor", "--fix"))
     did(_rag("ingest again", "ingest", source))
-    did(_search("search at last", questions))
     did(_rag("doctor at last", "doctor"))
 
 

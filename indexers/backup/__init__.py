@@ -1,0 +1,1 @@
+"""Backups: what an installation cannot make again, in a folder of plain files."""
