@@ -611,9 +611,8 @@ async def test_an_index_of_somebody_else_stays(small: Runtime, tmp_path: Path) -
     await write_backup(small, tmp_path / "backup", quiet)
     await upload(small, "newer.md", b"# Newer\n\nThan the backup.\n")
     before = await contents(small)
-    (tmp_path / "new").mkdir()
-    (tmp_path / "new" / "stores").symlink_to(small.settings.data_dir / "stores")
     async with installation(tmp_path / "new") as restored:
+        (tmp_path / "new" / "stores").symlink_to(small.settings.data_dir / "stores")
         with pytest.raises(Rejected, match="another installation"):
             await restore(restored, tmp_path / "backup")
     assert await contents(small) == before
