@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -25,8 +24,6 @@ SETTINGS: Final = (
     "secure_delete=ON",  # what is deleted is overwritten
     "cell_size_check=ON",  # a damaged page is found when it is read
 )
-LOG_TURN_S: Final = 1.0
-"""How long emptying the log keeps writers out while it waits for readers, before they go on."""
 DOCTOR: Final = "run: rag doctor --fix"
 
 
@@ -48,22 +45,6 @@ def connect(path: Path, *, create: bool = False) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def empty_log(connection: sqlite3.Connection, path: Path) -> None:
-    """Move what the log holds into the file, and leave nothing in it of what was deleted.
-
-    Raise `Unavailable` while others go on reading older states.
-    """
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
-    connection.execute(f"PRAGMA busy_timeout={int(1000 * LOG_TURN_S)}")
-    try:
-        while connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
-            if time.monotonic() > deadline:
-                raise Unavailable(f"other processes read old states of {path}", hint="try again")
-            time.sleep(LOG_TURN_S / 10)
-    finally:
-        connection.execute(f"PRAGMA busy_timeout={int(1000 * BUSY_TIMEOUT_S)}")
 
 
 @contextmanager

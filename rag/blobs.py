@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from rag.durable import sync_folder
 from rag.errors import ConfigError, MissingExtra, NotFound, Rejected, Unavailable
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -141,7 +142,7 @@ def _write_all(files: Sequence[tuple[Path, bytes]]) -> None:
                     raise
     for folder in {target.parent for target, _ in files} | {folder.parent for folder in new}:
         with suppress(FileNotFoundError):  # dropped already
-            _sync(folder)
+            sync_folder(folder)
 
 
 def _replace(target: Path, content: bytes) -> None:
@@ -163,15 +164,6 @@ def _clear_parts(target: Path) -> None:
     """Remove what writers of this file left when they were killed; a live one tries again."""
     for part in target.parent.glob(f".{target.name}.*"):
         part.unlink(missing_ok=True)
-
-
-def _sync(folder: Path) -> None:
-    """Make the names in a folder survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _local_files() -> Any:

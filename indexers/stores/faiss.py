@@ -15,7 +15,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from indexers.sqlite_lane import Lane, translated
-from indexers.stores import faiss_rows
+from indexers.stores import faiss_file, faiss_rows
 from indexers.stores.checking import (
     NAME,
     check_batch,
@@ -23,8 +23,11 @@ from indexers.stores.checking import (
     check_name,
     check_search,
 )
-from indexers.stores.faiss_mirror import LiveMirror
+from indexers.stores.faiss_following import SIZES, LiveMirror, Sizes
+from indexers.stores.faiss_repair import repair
+from indexers.stores.faiss_upkeep import optimize
 from indexers.stores.row_codec import batch_of
+from rag.errors import Rejected
 from rag.filters import Filter
 from rag.ports import Candidates, Capabilities, IndexSpec
 from rag.types import Batch, Chunk, Metadata, Search
@@ -42,20 +45,28 @@ class FaissStore:
 
     capabilities = Capabilities(shared=True, max_dim=65_536, max_k=100_000)
 
-    def __init__(self, options: Options, folder: Path) -> None:
+    def __init__(self, options: Options, folder: Path, *, sizes: Sizes = SIZES) -> None:
         self._folder = folder
+        self._sizes = sizes
         self._opened: list[FaissIndex] = []
 
     async def create(self, spec: IndexSpec) -> FaissIndex:
-        """Create an index, or open it when it exists with the same dimension."""
+        """Create an index, or open it when it exists with the same dimension.
+
+        One that is damaged is opened too, so that it can be repaired: its verbs say what is wrong.
+        """
         path, dim = self._path(spec.name), check_dim(spec.dim, self.capabilities)
-        await _in_thread(path, partial(faiss_rows.initialise, path, dim))
+        try:
+            await _in_thread(path, partial(faiss_file.initialise, path, dim))
+        except Rejected:
+            if not path.exists():
+                raise
         return self._opened_at(path, dim)
 
     async def open(self, name: str) -> FaissIndex:
         """Open an index; raise `NotFound` when there is none of that name."""
         path = self._path(name)
-        return self._opened_at(path, await _in_thread(path, partial(faiss_rows.read_dim, path)))
+        return self._opened_at(path, await _in_thread(path, partial(faiss_file.read_dim, path)))
 
     async def drop(self, name: str) -> None:
         """Remove an index and its data; a missing one is no error."""
@@ -63,7 +74,7 @@ class FaissStore:
         for index in self._opened:
             if index.path == path:
                 await index.close()
-        await _in_thread(path, partial(_unlink, path))
+        await _in_thread(path, partial(faiss_file.remove, path))
 
     async def names(self) -> list[str]:
         """List the indexes, sorted."""
@@ -82,19 +93,22 @@ class FaissStore:
 
     def _opened_at(self, path: Path, dim: int) -> FaissIndex:
         self._opened = [index for index in self._opened if not index.closed]
-        self._opened.append(FaissIndex(path, dim))
+        self._opened.append(FaissIndex(path, dim, self._sizes))
         return self._opened[-1]
 
 
 class FaissIndex:
-    """One generation: a thread that writes, one that reads rows, one that owns the mirror."""
+    """One generation: a thread each that writes, reads rows, owns the mirror, looks after files."""
 
-    def __init__(self, path: Path, dim: int) -> None:
+    def __init__(self, path: Path, dim: int, sizes: Sizes) -> None:
         self.path = path
         self.closed = False
         self._dim = dim
-        self._mirror = LiveMirror(dim)
-        self._writing, self._reading, self._searching = Lane(path), Lane(path), Lane(path)
+        self._sizes = sizes
+        self._mirror = LiveMirror(path, dim, sizes)
+        check = partial(faiss_file.check_dim, path=path, dim=dim)
+        self._lanes = tuple(Lane(path, check) for _ in range(4))
+        self._writing, self._reading, self._searching, self._keeping = self._lanes
 
     async def upsert(self, batch: Batch) -> None:
         """Insert or replace rows by chunk id, all or none; the last of equal ids stays."""
@@ -115,7 +129,7 @@ class FaissIndex:
         return await self._searching.run(partial(self._mirror.search, search=search))
 
     async def fetch(self, chunk_ids: Sequence[str]) -> dict[str, Chunk]:
-        """Return the chunks that exist among these ids."""
+        """Return the chunks that exist among these ids, and are still what was written."""
         return await self._reading.run(partial(faiss_rows.fetch, chunk_ids=chunk_ids))
 
     async def count(self, where: Filter) -> int:
@@ -134,12 +148,20 @@ class FaissIndex:
             yield batch_of(rows)
             after = rows[-1].id
 
+    async def optimize(self) -> None:
+        """Write the snapshot that the next start reads, and let nothing stay of deleted rows."""
+        await self._keeping.run(partial(optimize, path=self.path, dim=self._dim, sizes=self._sizes))
+
+    async def repair(self) -> int:
+        """Remove rows that are not what was written; return how many are known to be lost."""
+        return await self._keeping.run_alone(partial(repair, self.path, self._dim))
+
     async def close(self) -> None:
         """Release files, threads and memory; idempotent."""
         self.closed = True
-        for lane in (self._writing, self._reading, self._searching):
+        for lane in self._lanes:
             await lane.close()
-        self._mirror = LiveMirror(self._dim)
+        self._mirror = LiveMirror(self.path, self._dim, self._sizes)
 
 
 async def _in_thread(path: Path, work: Callable[[], T]) -> T:
@@ -148,9 +170,3 @@ async def _in_thread(path: Path, work: Callable[[], T]) -> T:
             return work()
 
     return await asyncio.to_thread(translating)
-
-
-def _unlink(path: Path) -> None:
-    # The rows first: a log without its file is ignored, a file without its log lost its end.
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)

@@ -1,61 +1,30 @@
-"""The searchable copy of an index's rows in memory, and how it follows the file.
+"""The searchable copy of an index's rows in memory.
 
-Knows scores, masks and their order. Built and advanced in one place, from the rows alone; nothing
-of it is stored.
+Knows scores, masks and their order, and how it is put into a snapshot and taken out again; knows
+no file. What it is a copy of stands in `faiss_following`.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 
-from indexers.sqlite_lane import snapshot
-from indexers.stores import faiss_rows
-from indexers.stores.faiss_vectors import FlatVectors, RowNumbers, Selection
+from indexers.stores.faiss_vectors import FlatVectors
 from indexers.stores.field_index import FieldIndex
-from indexers.stores.postings import Postings
+from indexers.stores.postings import Postings, Segment
 from indexers.stores.row_codec import Row, dense_of, fields_of, sparse_of
+from indexers.stores.selection import RowNumbers, Selection
+from indexers.stores.snapshot_file import Array, Snapshot
 from rag.filters import And, Compare, Eq, Exists, Filter
 from rag.ports import Candidates
 from rag.types import Candidate, Search
 
 SELECTIONS_KEPT: Final = 64
-
-
-class LiveMirror:
-    """The mirror as the file is now; belongs to one thread and its connection."""
-
-    def __init__(self, dim: int) -> None:
-        self._dim = dim
-        self._mirror: Mirror | None = None
-        self._version: int | None = None
-
-    def search(self, connection: sqlite3.Connection, search: Search) -> Candidates:
-        """Search what is committed; the first call reads all rows, later ones what changed."""
-        version = connection.execute("PRAGMA data_version").fetchone()[0]
-        mirror = self._mirror
-        if mirror is None or version != self._version:
-            self._mirror = None  # a failure half way must leave none rather than half of one
-            mirror = self._mirror = self._advanced(connection, mirror)
-            self._version = version
-        return mirror.search(search)
-
-    def _advanced(self, connection: sqlite3.Connection, mirror: Mirror | None) -> Mirror:
-        with snapshot(connection):
-            if mirror is not None:
-                removals = faiss_rows.removals(connection, mirror.removal)
-                if removals is None or mirror.forget(removals):
-                    mirror = None
-            if mirror is None:
-                mirror = Mirror(self._dim, removal=faiss_rows.last_removal(connection))
-            for seqs, rows in faiss_rows.newer(connection, mirror.seq):
-                mirror.add(seqs, rows)
-        return mirror
 
 
 class Mirror:
@@ -66,6 +35,11 @@ class Mirror:
         """The newest row that is in here."""
         self.removal = removal
         """The newest removal that is known here."""
+        self.stored = 0
+        """How many of the first rows came from a snapshot."""
+        self.lost: set[int] = set()
+        """By `seq`: rows of the file that are not what was written, and therefore not in here."""
+        self.dim = dim
         self._seqs: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._alive: npt.NDArray[np.bool_] = np.empty(0, np.bool_)
         self._ids: list[str] = []
@@ -75,6 +49,19 @@ class Mirror:
         self._fields = FieldIndex()
         self._selections: dict[str, Selection] = {}
 
+    def __len__(self) -> int:
+        return len(self._seqs)
+
+    @property
+    def alive(self) -> int:
+        """How many rows can be found."""
+        return int(np.count_nonzero(self._alive))
+
+    @property
+    def crumbling(self) -> bool:
+        """More than a third of the rows is dead weight."""
+        return 3 * (len(self) - self.alive) > len(self)
+
     def add(self, seqs: Sequence[int], rows: Sequence[Row]) -> None:
         """Append rows, one at least, newer than all before."""
         self._vectors.add(dense_of(rows))
@@ -82,19 +69,20 @@ class Mirror:
         for row in rows:
             self._ids.append(row.id)
             self._versions.append((row.document, row.attempt))
-            self._fields.add(row.fields, partial(fields_of, row.id, row.fields))
+            self._fields.add(row.fields, partial(fields_of, row))
         self._seqs = np.append(self._seqs, seqs)
         self._alive = np.append(self._alive, np.ones(len(rows), np.bool_))
         self.seq = seqs[-1]
         self._selections.clear()
 
-    def forget(self, removals: Sequence[tuple[int, int]]) -> bool:
-        """Mask removed rows, given as (n, seq); say whether more than a third is dead now."""
+    def forget(self, removals: Sequence[tuple[int, int]]) -> None:
+        """Mask removed rows, given as (n, seq)."""
         if removals:
-            self._alive[np.isin(self._seqs, [seq for _, seq in removals])] = False
+            gone = [seq for _, seq in removals]
+            self._alive[np.isin(self._seqs, gone)] = False
+            self.lost.difference_update(gone)
             self.removal = removals[-1][0]
             self._selections.clear()
-        return 3 * int(np.count_nonzero(~self._alive)) > len(self._alive)
 
     def search(self, search: Search) -> Candidates:
         """Return up to `depth` best rows per signal among those that match the filter."""
@@ -102,13 +90,15 @@ class Mirror:
         dense: tuple[Candidate, ...] = ()
         sparse: tuple[Candidate, ...] = ()
         if among.count and search.dense is not None:
-            rows, scores = self._vectors.candidates(search.dense, search.depth, among)
+            rows, scores = self._vectors.candidates(
+                search.dense, search.depth, among, exact=search.exact
+            )
             dense = self._best(rows, scores, search.depth)
         if among.count and search.sparse is not None:
             scores = self._postings.scores(*search.sparse.row(0))
             rows = np.flatnonzero((scores > 0) & among.mask)
             sparse = self._best(rows, scores[rows], search.depth)
-        return Candidates(dense, sparse)
+        return Candidates(dense, sparse, lost=len(self.lost))
 
     def _select(self, where: Filter) -> Selection:
         """Return the live rows that match, remembered until the rows change.
@@ -149,3 +139,84 @@ class Mirror:
             Candidate(chunk_id, versions[row][0], versions[row][1], -score)
             for score, chunk_id, row in ranked[:depth]
         )
+
+    # --- snapshots -------------------------------------------------------------------------------
+
+    def link(self) -> None:
+        """Let searches walk a graph instead of scanning."""
+        self._vectors.link()
+
+    def compacted(self) -> Mirror:
+        """Copy the living rows, without a graph."""
+        mirror = Mirror.thawed(self._frozen(np.flatnonzero(self._alive)))
+        mirror.stored = 0
+        return mirror
+
+    def frozen(self) -> Snapshot:
+        """Copy what a mirror can be made from again; nothing is left of dead rows but their place.
+
+        At least one row is alive.
+        """
+        frozen = self._frozen(np.arange(len(self)))
+        graph = self._vectors.stored_graph()
+        return (
+            frozen if graph is None else Snapshot(frozen.facts, {**frozen.arrays, "graph": graph})
+        )
+
+    def _frozen(self, kept: RowNumbers) -> Snapshot:
+        alive = self._alive[kept]
+        living = kept[alive]
+        places = np.flatnonzero(alive).astype(np.int32)
+        dense = self._vectors.all()[kept]
+        dense[~alive] = 0
+        ids = [""] * len(kept)
+        versions = [("", 0)] * len(kept)
+        for place, row in zip(places.tolist(), living.tolist(), strict=True):
+            ids[place], versions[place] = self._ids[row], self._versions[row]
+        documents = {d: i for i, d in enumerate(dict.fromkeys(d for d, _ in versions))}
+        fields, numbers = self._fields.distinct(living)
+        renumbered = np.full(len(self), -1, np.int32)
+        renumbered[living] = places
+        segment = self._postings.renumbered(renumbered)
+        arrays = {
+            "seqs": self._seqs[kept],
+            "alive": alive,
+            "lost": np.array(sorted(self.lost), np.int64),
+            "ids": _packed(ids),
+            "documents": _packed(list(documents)),
+            "document": np.array([documents[document] for document, _ in versions], np.int32),
+            "attempt": np.array([attempt for _, attempt in versions], np.int64),
+            "fields": _packed(fields),
+            "field": np.zeros(len(kept), np.int32),
+            "dense": dense,
+            "terms": segment.terms,
+            "starts": segment.starts,
+            "rows": segment.rows,
+            "weights": segment.weights,
+        }
+        arrays["field"][places] = numbers
+        return Snapshot({"dim": self.dim, "seq": self.seq, "removal": self.removal}, arrays)
+
+    @staticmethod
+    def thawed(snapshot: Snapshot) -> Mirror:
+        """Make the mirror that was frozen; raise `RuntimeError` when FAISS cannot read its part."""
+        facts, arrays = snapshot.facts, snapshot.arrays
+        mirror = Mirror(facts["dim"], removal=facts["removal"])
+        mirror.seq, mirror.stored = facts["seq"], len(arrays["seqs"])
+        mirror._seqs, mirror._alive = arrays["seqs"], arrays["alive"]
+        mirror.lost = set(arrays["lost"].tolist())
+        mirror._ids = orjson.loads(arrays["ids"].data)
+        documents = orjson.loads(arrays["documents"].data)
+        named = map(documents.__getitem__, arrays["document"].tolist())
+        mirror._versions = list(zip(named, arrays["attempt"].tolist(), strict=True))
+        mirror._vectors.add(arrays["dense"])
+        if "graph" in arrays:
+            mirror._vectors.attach(arrays["graph"])
+        mirror._fields = FieldIndex.of(orjson.loads(arrays["fields"].data), arrays["field"])
+        segment = Segment(*(arrays[name] for name in ("terms", "starts", "rows", "weights")))
+        mirror._postings = Postings.of(segment, len(mirror))
+        return mirror
+
+
+def _packed(texts: Sequence[str]) -> Array:
+    return np.frombuffer(orjson.dumps(texts), np.uint8)

@@ -1,20 +1,20 @@
 """Dense vectors in FAISS: which rows may be among the best for a query.
 
-The only module that knows FAISS. Knows row numbers and masks; knows no chunks and no storage.
+Knows row numbers and masks; knows no chunks and no storage. Beside `faiss_graph` the only module
+that knows FAISS.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from indexers.stores.faiss_graph import Graph
+from indexers.stores.selection import RowNumbers, Selection
 from rag.types import Matrix
 
-RowNumbers = npt.NDArray[np.int64]
 OVERFETCH: Final = 16
 GATHER_SHARE: Final = 0.05
 """Below this share of rows, multiplying them alone is faster than skipping the others."""
@@ -22,29 +22,11 @@ FEW: Final = 256
 BLOCK: Final = 256
 
 
-@dataclass(frozen=True)
-class Selection:
-    """The rows that a search may return."""
-
-    mask: npt.NDArray[np.bool_]
-    count: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "count", int(np.count_nonzero(self.mask)))
-
-    @cached_property
-    def rows(self) -> RowNumbers:
-        """Their numbers, ascending."""
-        return np.flatnonzero(self.mask)
-
-    @cached_property
-    def bits(self) -> npt.NDArray[np.uint8]:
-        """The mask with eight rows in a byte, the lowest bit first."""
-        return np.packbits(self.mask, bitorder="little")
-
-
 class FlatVectors:
-    """Unit vectors, numbered in the order in which they came; searched exactly."""
+    """Unit vectors, numbered in the order in which they came.
+
+    Searched exactly, or through a graph over the first of them and exactly over the rest.
+    """
 
     def __init__(self, dim: int) -> None:
         import faiss
@@ -52,29 +34,76 @@ class FlatVectors:
         faiss.omp_set_num_threads(1)  # of this thread; one query is faster with one
         self._faiss: Any = faiss
         self._index: Any = faiss.IndexFlatIP(dim)
+        self._graph: Graph | None = None
         # Two float32 sums of the same products differ by at most dim * 2**-24 each; see
         # Higham, Accuracy and Stability of Numerical Algorithms, 3.1.
         self._slack = 4 * dim * 2.0**-24
 
     def add(self, vectors: Matrix) -> None:
-        """Append rows."""
+        """Append rows; the graph does not cover them yet."""
         self._index.add(vectors)
 
-    def candidates(self, query: Matrix, depth: int, among: Selection) -> tuple[RowNumbers, Matrix]:
+    def all(self) -> Matrix:
+        """Look at the vectors where FAISS keeps them; the view ends with the next `add`."""
+        count, dim = int(self._index.ntotal), int(self._index.d)
+        view: Matrix = self._faiss.rev_swig_ptr(self._index.get_xb(), count * dim)
+        return view.reshape(count, dim)
+
+    # --- the graph -------------------------------------------------------------------------------
+
+    def link(self) -> None:
+        """Let the graph cover all rows, made anew where there is none."""
+        covered = 0 if self._graph is None else self._graph.covered
+        rest = self.all()[covered:].copy()
+        # FAISS links rows only while it adds them.
+        self._index.remove_ids(self._faiss.IDSelectorRange(covered, covered + len(rest)))
+        self._graph = self._graph or Graph(self._index)
+        self._graph.append(rest)
+
+    def attach(self, stored: npt.NDArray[np.uint8]) -> None:
+        """Take up the graph that `stored_graph` gave for the rows that are here."""
+        self._graph = Graph(self._index, stored=stored)
+
+    def stored_graph(self) -> npt.NDArray[np.uint8] | None:
+        """Return the graph without vectors, if there is one."""
+        return None if self._graph is None else self._graph.stored()
+
+    # --- searching -------------------------------------------------------------------------------
+
+    def candidates(
+        self, query: Matrix, depth: int, among: Selection, *, exact: bool = True
+    ) -> tuple[RowNumbers, Matrix]:
         """Return rows and scores: the best `depth` among these and all that tie with the last.
 
-        FAISS proposes; the scores are computed here, row by row, because its own differ in the
-        last bits with a row's place in a block, and equal vectors must have equal scores.
+        Unless asked to be exact, a graph may leave out a few. FAISS proposes; the scores are
+        computed here, row by row, because its own differ in the last bits with a row's place in a
+        block, and equal vectors must have equal scores.
         """
-        if among.count <= max(depth, GATHER_SHARE * len(among.mask)):
+        rows = None if exact else self._near(query, depth, among)
+        if rows is None and among.count <= max(depth, GATHER_SHARE * len(among.mask)):
             rows = among.rows
-        else:
+        elif rows is None:
             rows = self._proposed(query, depth, among)
-        vectors, scores = self._vectors(), np.empty(len(rows), np.float32)
+        vectors, scores = self.all(), np.empty(len(rows), np.float32)
         for start in range(0, len(rows), BLOCK):
             block = slice(start, start + BLOCK)
             scores[block] = np.vecdot(vectors[rows[block]], query[0])
         return rows, scores
+
+    def _near(self, query: Matrix, depth: int, among: Selection) -> RowNumbers | None:
+        """Walk the graph and scan the rows that it does not cover; None where that is no use."""
+        if self._graph is None:
+            return None
+        near = self._graph.nearest(query, depth + OVERFETCH, among)
+        if near is None:
+            return None
+        covered = self._graph.covered
+        allowed = among.mask[covered:]
+        products = np.where(allowed, self.all()[covered:] @ query[0], -np.inf)
+        if len(products) > depth:
+            least = np.partition(products, len(products) - depth)[len(products) - depth]
+            allowed = allowed & (products >= least - self._slack)
+        return np.concatenate([near, covered + np.flatnonzero(allowed)])
 
     def _proposed(self, query: Matrix, depth: int, among: Selection) -> RowNumbers:
         """Find the rows that can be among the best `depth`, whatever the last bits are."""
@@ -94,9 +123,3 @@ class FlatVectors:
             return among.rows
         found: RowNumbers = rows[near]
         return found
-
-    def _vectors(self) -> Matrix:
-        """Look at the vectors where FAISS keeps them; the view ends with the next `add`."""
-        count, dim = int(self._index.ntotal), int(self._index.d)
-        view: Matrix = self._faiss.rev_swig_ptr(self._index.get_xb(), count * dim)
-        return view.reshape(count, dim)

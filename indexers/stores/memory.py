@@ -147,6 +147,13 @@ class MemoryIndex:
                 SparseMatrix.from_rows([(row.terms, row.weights) for row in page]),
             )
 
+    async def optimize(self) -> None:
+        """Nothing here is made for speed."""
+
+    async def repair(self) -> int:
+        """Nothing here can be damaged."""
+        return 0
+
     async def close(self) -> None:
         """Do nothing: the rows live as long as the store."""
 

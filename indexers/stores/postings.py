@@ -53,6 +53,23 @@ class Postings:
         self._fresh.append((sparse.terms, np.repeat(rows, np.diff(sparse.indptr)), sparse.weights))
         self._count += len(sparse)
 
+    @staticmethod
+    def of(segment: Segment, count: int) -> Postings:
+        """Take up the postings of `count` rows."""
+        postings = Postings()
+        postings._count, postings._segments = count, [segment]
+        return postings
+
+    def renumbered(self, numbers: Rows) -> Segment:
+        """Return the postings under new numbers of the rows; those below zero are left out."""
+        self._settle()
+        nothing = (np.empty(0, np.uint32), np.empty(0, np.int32), np.empty(0, np.float32))
+        parts = [nothing]
+        for terms, rows, weights in map(Segment.triples, self._segments):
+            stay = numbers[rows] >= 0
+            parts.append((terms[stay], numbers[rows[stay]], weights[stay]))
+        return _merged(parts)
+
     def scores(self, terms: Terms, weights: Floats) -> Floats:
         """Return every row's inner product with one query, its terms ascending: shape (rows,)."""
         self._settle()

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexers.stores.checking import clean_fields
-from rag.errors import Rejected
+from rag.errors import IndexMismatch
 from rag.filters import Value
 from rag.types import Batch, Chunk, Metadata, SparseMatrix
 
@@ -79,21 +79,28 @@ def with_fields(row: Row, fields: Metadata) -> Row:
     return row._replace(digest=_digest(row))
 
 
-def verified(values: Sequence[object]) -> Row:
-    """Read a row back; raise `Rejected` when it is not what was written."""
+def sound(values: Sequence[object]) -> Row | None:
+    """Read a row back; None when it is not what was written."""
     row = Row(*values)  # type: ignore[arg-type]
-    if _digest(row) != row.digest:
-        raise _damaged(row.id)
-    return row
-
-
-def fields_of(row_id: str, fields: str) -> dict[str, Value]:
-    """Decode the fields of a row; raise `Rejected` when they are damaged."""
     try:
-        decoded: dict[str, Value] = json.loads(fields)
-    except ValueError as exc:
-        raise _damaged(row_id) from exc
+        return row if _digest(row) == row.digest else None
+    except (TypeError, UnicodeEncodeError):  # a damaged header gives columns other types
+        return None
+
+
+def fields_of(row: Row) -> dict[str, Value]:
+    """Decode the fields of a sound row."""
+    decoded: dict[str, Value] = json.loads(row.fields)
     return decoded
+
+
+def readable(fields: object) -> dict[str, Value] | None:
+    """Decode fields of a row that nobody has checked; None when they cannot be fields."""
+    try:
+        decoded = json.loads(fields)  # type: ignore[arg-type]
+        return clean_fields(decoded) if isinstance(decoded, dict) else None
+    except (TypeError, ValueError, RecursionError, IndexMismatch):
+        return None
 
 
 def chunk_of(row: Row) -> Chunk:
@@ -105,7 +112,7 @@ def batch_of(rows: Sequence[Row]) -> Batch:
     """Decode one row or more."""
     return Batch(
         [chunk_of(row) for row in rows],
-        [fields_of(row.id, row.fields) for row in rows],
+        [fields_of(row) for row in rows],
         dense_of(rows),
         sparse_of(rows),
     )
@@ -134,10 +141,3 @@ def _digest(row: Row) -> bytes:
     lengths = (*map(len, texts), len(dense), len(terms))
     head = f"{numbers}{plain}{lengths}" + "".join(texts)
     return blake2b(b"".join((head.encode(), dense, terms, weights)), digest_size=16).digest()
-
-
-def _damaged(row_id: str) -> Rejected:
-    return Rejected(
-        f"the stored row of chunk {row_id} is damaged",
-        hint="ingest its document again, or drop the index and rebuild it",
-    )

@@ -37,14 +37,9 @@ class SqliteDatabase:
         """Empty the log, which holds what was deleted until it is folded into the file."""
         with closing(self.writer.raw_connection()) as connection:
             try:
-                emptied = empty_log(cast("sqlite3.Connection", connection.driver_connection))
+                empty_log(cast("sqlite3.Connection", connection.driver_connection), "the catalog")
             except sqlite3.Error as exc:
                 raise self.translate(sa.exc.OperationalError(None, None, exc)) from exc
-        if not emptied:
-            raise Unavailable(
-                "deleted content is still in the catalog's log: a reader or writer holds it",
-                hint="try again when the other processes are done",
-            )
 
     def translate(self, exc: sa.exc.DBAPIError) -> RagError:
         """Name a failure of SQLite by what to do."""

@@ -110,6 +110,11 @@ class History(RuleBasedStateMachine):
 
         self._index = self._runner.run(again())
 
+    @rule()
+    def optimize(self) -> None:
+        """Look after the index: no answer may change."""
+        self._both(lambda index: index.optimize())
+
     @invariant()
     def same_count(self) -> None:
         """Both have as many rows."""

@@ -13,7 +13,7 @@ from typing import Final
 
 import pytest
 
-PARTS: Final = ("names", "verbs", "searches", "filters", "sharing", "history")
+PARTS: Final = ("names", "verbs", "searches", "filters", "sharing", "upkeep", "history")
 pytest.register_assert_rewrite(*(f"rag.testing.store_{part}" for part in PARTS))
 
 from rag.testing.store_backends import REFERENCE, Backend, installed  # noqa: E402
@@ -22,6 +22,7 @@ from rag.testing.store_history import *  # noqa: E402, F403
 from rag.testing.store_names import *  # noqa: E402, F403
 from rag.testing.store_searches import *  # noqa: E402, F403
 from rag.testing.store_sharing import *  # noqa: E402, F403
+from rag.testing.store_upkeep import *  # noqa: E402, F403
 from rag.testing.store_verbs import *  # noqa: E402, F403
 
 SUBJECTS_OF_TESTS: Final[Mapping[str, Callable[[Backend], bool]]] = {

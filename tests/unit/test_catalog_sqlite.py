@@ -209,7 +209,7 @@ async def test_a_purge_that_a_reader_prevents_says_so(catalog: Catalog, path: Pa
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM tenants").fetchall()
         await catalog.write(lambda c: c.execute(tables.tenants.delete()))
-        with pytest.raises(Unavailable, match="still in the catalog's log"):
+        with pytest.raises(Unavailable, match="still in the log of the catalog"):
             await catalog.purge()
         reader.execute("ROLLBACK")
     await catalog.purge()

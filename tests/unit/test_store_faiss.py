@@ -15,8 +15,8 @@ import pytest
 
 from indexers.stores.faiss import FaissIndex, FaissStore
 from indexers.stores.faiss_rows import REMOVALS_KEPT
-from rag.errors import DataFolderError, NotFound, Rejected
-from rag.filters import EVERYTHING, And, Compare, Eq, In
+from rag.errors import DataFolderError, IndexMismatch, NotFound, Rejected
+from rag.filters import EVERYTHING, Compare, Eq, In
 from rag.ports import IndexSpec
 from rag.testing.store_samples import batch, one_term, query_row
 from rag.types import Search
@@ -74,13 +74,22 @@ async def test_a_dropped_index_leaves_no_file(index: FaissIndex) -> None:
 
 
 async def test_an_index_made_anew_is_not_the_old_one(index: FaissIndex) -> None:
-    store = store_at(index.path.parent)
+    """Who still has the old one open goes on with the new one, without anything of the old."""
+    assert len((await index.search(ALL)).sparse) == 40
+    store, other = store_at(index.path.parent), store_at(index.path.parent)
     await store.drop("docs")
-    fresh = await store.create(IndexSpec("docs", 4))
-    with pytest.raises(NotFound, match="docs"):
+    with pytest.raises(NotFound, match="'docs' was dropped"):
         await index.count(EVERYTHING)
-    assert await fresh.count(EVERYTHING) == 0
-    await store.close()
+    fresh = await other.create(IndexSpec("docs", 4))
+    assert await index.count(EVERYTHING) == 0
+    assert (await index.search(ALL)).sparse == ()
+    await index.upsert(batch(3, first=100, sparse=one_term(3)))
+    assert len((await fresh.search(ALL)).sparse) == len((await index.search(ALL)).sparse) == 3
+    await other.drop("docs")
+    await other.create(IndexSpec("docs", 6))
+    with pytest.raises(IndexMismatch, match="dimension 6, asked for 4"):
+        await index.count(EVERYTHING)
+    await other.close()
 
 
 async def test_a_closed_index_says_so(index: FaissIndex) -> None:
@@ -152,31 +161,54 @@ async def test_creating_at_the_same_time(tmp_path: Path) -> None:
         ("digest", "x''"),
     ],
 )
-async def test_a_damaged_row_is_named(index: FaissIndex, column: str, value: str) -> None:
+async def test_a_damaged_row_is_left_out(
+    index: FaissIndex, caplog: pytest.LogCaptureFixture, column: str, value: str
+) -> None:
     damaged, sound = batch(40).chunks[11:13]
     edit(index, f"UPDATE rows SET {column} = {value} WHERE id = '{damaged.id}'")
-    said = f"chunk {damaged.id} is damaged"
-    with pytest.raises(Rejected, match=said):
-        await index.fetch([damaged.id])
-    with pytest.raises(Rejected, match=said):
-        await index.search(ALL)
-    with pytest.raises(Rejected, match=said):
-        await index.patch(EVERYTHING, {"title": "x"})
-    with pytest.raises(Rejected, match=said):
-        await anext(index.scan(EVERYTHING))
-    assert await index.fetch([sound.id]) == {sound.id: sound}
-    untouched = And((Eq("document", sound.document_id), Eq("title", "Title")))
-    assert await index.count(untouched) == 4, "a patch is all or nothing"
+    for _ in range(2):
+        found = await index.search(ALL)
+        assert (len(found.sparse), found.lost) == (39, 1)
+        assert damaged.id not in {candidate.chunk_id for candidate in found.sparse}
+    assert [record.message for record in caplog.records] == [
+        f"{index.path}: 1 rows are damaged and left out; run: rag doctor --fix"
+    ]
+    assert await index.fetch([damaged.id, sound.id]) == {sound.id: sound}
+    scanned = [chunk.id async for part in index.scan(EVERYTHING) for chunk in part.chunks]
+    assert (len(scanned), damaged.id in scanned) == (39, False)
+    assert await index.count(EVERYTHING) == 40, "who compares both sees that one is lost"
+    assert await index.patch(EVERYTHING, {"title": "x"}) == 39
+    assert (await index.search(ALL)).lost == 1, "a patch must not make it look sound"
+    assert await index.repair() == 1
+    assert await index.repair() == 0
+    found = await index.search(ALL)
+    assert (len(found.sparse), found.lost, await index.count(EVERYTHING)) == (39, 0, 39)
     await index.upsert(batch(40, sparse=one_term(40)))
-    assert len((await index.search(ALL)).sparse) == 40, "writing the row again repairs it"
+    assert len((await index.search(ALL)).sparse) == 40
 
 
-async def test_unreadable_fields_are_no_obstacle_to_removing_the_row(index: FaissIndex) -> None:
+async def test_a_row_damaged_after_it_was_read_is_not_fetched(index: FaissIndex) -> None:
+    damaged = batch(40).chunks[5]
+    assert len((await index.search(ALL)).sparse) == 40
+    edit(index, f"UPDATE rows SET text = 'other' WHERE id = '{damaged.id}'")
+    assert len((await index.search(ALL)).sparse) == 40
+    assert await index.fetch([damaged.id]) == {}
+
+
+async def test_writing_a_damaged_row_again_repairs_it(index: FaissIndex) -> None:
+    edit(index, "UPDATE rows SET dense = x'00' WHERE attempt = 3")
+    assert (await index.search(ALL)).lost == 4
+    await index.upsert(batch(40, sparse=one_term(40)))
+    found = await index.search(ALL)
+    assert (len(found.sparse), found.lost) == (40, 0)
+
+
+async def test_unreadable_fields_are_no_obstacle_to_removing_rows(index: FaissIndex) -> None:
     edit(index, "UPDATE rows SET fields = '{' WHERE attempt = 3")
-    with pytest.raises(Rejected, match="is damaged"):
-        await index.delete(Eq("meta.ordinal", 1))
+    assert await index.delete(Eq("meta.ordinal", 1)) == 9
     assert await index.delete(In("attempt", [3])) == 4
-    assert len((await index.search(ALL)).sparse) == 36
+    found = await index.search(ALL)
+    assert (len(found.sparse), found.lost) == (27, 0)
 
 
 async def test_values_that_sqlite_cannot_keep_are_refused(index: FaissIndex) -> None:

@@ -11,13 +11,14 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from indexers.stores import faiss_rows
+from indexers.stores import faiss_file, faiss_rows
 from indexers.stores.faiss_mirror import Mirror
-from indexers.stores.faiss_vectors import FEW, FlatVectors, Selection
+from indexers.stores.faiss_vectors import FEW, FlatVectors
 from indexers.stores.field_index import FieldIndex
 from indexers.stores.narrowing import narrow
 from indexers.stores.postings import Postings
 from indexers.stores.row_codec import fields_of, rows_of
+from indexers.stores.selection import Selection
 from rag.filters import (
     EVERYTHING,
     And,
@@ -156,12 +157,15 @@ def test_dead_rows_ask_for_a_new_mirror() -> None:
     mirror = Mirror(4, removal=0)
     rows = list(rows_of(batch(30, sparse=one_term(30))))
     mirror.add(list(range(1, 31)), rows)
-    assert not mirror.forget([])
-    assert not mirror.forget([(i, i) for i in range(1, 11)])
+    mirror.forget([])
+    mirror.forget([(i, i) for i in range(1, 11)])
+    assert not mirror.crumbling
     found = mirror.search(Search(100, EVERYTHING, sparse=query_row([7])))
     assert {c.chunk_id for c in found.sparse} == {row.id for row in rows[10:]}
-    assert not mirror.forget([(11, 500), (12, 3)]), "unknown and known removals change nothing"
-    assert mirror.forget([(13, 30)])
+    mirror.forget([(11, 500), (12, 3)])
+    assert not mirror.crumbling, "unknown and known removals change nothing"
+    mirror.forget([(13, 30)])
+    assert mirror.crumbling
     assert mirror.removal == 13
 
 
@@ -200,7 +204,7 @@ def test_masks_are_remembered_until_rows_change() -> None:
 def test_common_filters_use_an_index(where: Filter) -> None:
     narrowed = narrow(where)
     with sqlite3.connect(":memory:") as connection:
-        for statement in faiss_rows.SCHEMA:
+        for statement in faiss_file.SCHEMA:
             connection.execute(statement)
         plan = connection.execute(
             f"EXPLAIN QUERY PLAN SELECT seq FROM rows WHERE {narrowed.sql}", narrowed.parameters
@@ -217,7 +221,7 @@ def test_narrowing_loses_no_row() -> None:
     bare: dict[str, Value] = {"attempt": True, "document": 1}
     rows += rows_of(batch(3, first=60, fields=[odd, {}, bare]))
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    for statement in faiss_rows.SCHEMA:
+    for statement in faiss_file.SCHEMA:
         connection.execute(statement)
     connection.executemany(faiss_rows.INSERT, rows)
     attempts: list[Scalar] = [1, 2, 2.0, 3.5, True, "2", 2**80]
@@ -231,7 +235,7 @@ def test_narrowing_loses_no_row() -> None:
     for _ in range(400):
         leaves = tuple(leaf() for _ in range(rng.randint(1, 3)))
         where = rng.choice((leaves[0], And(leaves), Or(leaves)))
-        expected = {row.id for row in rows if matches(where, fields_of(row.id, row.fields))}
+        expected = {row.id for row in rows if matches(where, fields_of(row))}
         assert faiss_rows.count(connection, where) == len(expected), where
         found = faiss_rows.page(connection, where, after="", size=1000)
         assert {row.id for row in found} == expected, where

@@ -132,7 +132,7 @@ def test_errors_say_what_to_do(path: Path, failure: object, error: type[RagError
 
 
 async def test_a_lane_works_in_order_on_one_thread(path: Path) -> None:
-    lane, threads = Lane(path), set()
+    lane, threads = Lane(path, rows), set()
     order: list[int] = []
 
     def note(_: sqlite3.Connection, *, number: int) -> int:
@@ -151,7 +151,7 @@ async def test_a_lane_works_in_order_on_one_thread(path: Path) -> None:
 
 
 async def test_closing_waits_for_what_was_asked(path: Path) -> None:
-    lane, release = Lane(path), threading.Event()
+    lane, release = Lane(path, rows), threading.Event()
 
     def insert(connection: sqlite3.Connection) -> None:
         release.wait(10)
@@ -166,9 +166,56 @@ async def test_closing_waits_for_what_was_asked(path: Path) -> None:
 
 
 async def test_a_lane_notices_that_its_file_is_gone(path: Path) -> None:
-    lane = Lane(path)
+    lane = Lane(path, rows)
     assert await lane.run(rows) == []
     path.unlink()
     with pytest.raises(NotFound, match="dropped"):
         await lane.run(rows)
+    await lane.close()
+
+
+async def test_work_is_done_on_the_file_that_stands_there(path: Path) -> None:
+    """Who repairs an index puts another file in its place, while others write."""
+    other = path.with_name("other")
+    with closing(connect(other, create=True)) as connection:
+        connection.execute("CREATE TABLE t (x UNIQUE)")
+    prepared: list[sqlite3.Connection] = []
+    lane = Lane(path, prepared.append)
+
+    def insert(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT INTO t VALUES (5)")
+        if other.exists():
+            path.with_name(f"{path.name}-wal").unlink()
+            other.replace(path)
+
+    await lane.run(insert)
+    assert await lane.run(rows) == [5]
+    assert len(prepared) == 2
+    await lane.close()
+
+
+async def test_an_error_of_a_replaced_file_is_not_told(path: Path) -> None:
+    other = path.with_name("other")
+    with closing(connect(other, create=True)) as connection:
+        connection.execute("CREATE TABLE t (x UNIQUE)")
+    lane = Lane(path, lambda connection: None)
+
+    def fail(connection: sqlite3.Connection) -> list[int]:
+        if other.exists():
+            other.replace(path)
+            connection.execute("SELECT nothing")
+        return rows(connection)
+
+    assert await lane.run(fail) == []
+    await lane.close()
+
+
+async def test_a_file_that_does_not_fit_is_never_worked_on(path: Path) -> None:
+    def refuse(_: sqlite3.Connection) -> None:
+        raise NotFound("no such table")
+
+    lane = Lane(path, refuse)
+    for _ in range(2):
+        with pytest.raises(NotFound, match="no such table"):
+            await lane.run(rows)
     await lane.close()
