@@ -301,3 +301,60 @@ async def test_a_row_out_of_its_place_is_left_out(tmp_path: Path) -> None:
     await again.repair()
     assert (await again.search(QUERY)).lost == 0
     await store.close()
+
+
+async def test_an_index_that_lies_changes_no_other_row(tmp_path: Path) -> None:
+    """The tree of documents leads from one document to the rows of another."""
+    store = store_at(tmp_path)
+    index = await store.create(IndexSpec("docs", DIM))
+    rows = batch(8, dim=DIM)
+    one, other = rows.chunks[0].document_id, rows.chunks[4].document_id
+    crossed = [replace(c, text=other if c.document_id == one else one) for c in rows.chunks]
+    rows = replace(rows, chunks=crossed)
+    await index.upsert(rows)
+    await index.close()
+    for statement in (
+        "UPDATE sqlite_schema SET sql = 'CREATE INDEX rows_document ON rows (text)' "
+        "WHERE name = 'rows_document'",
+        "REINDEX",
+        "UPDATE sqlite_schema SET sql = 'CREATE INDEX rows_document ON rows (document)' "
+        "WHERE name = 'rows_document'",
+    ):
+        with closing(sqlite3.connect(index.path)) as connection:
+            connection.execute("PRAGMA writable_schema=ON")
+            connection.execute(statement)
+            connection.commit()
+    again = await store.open("docs")
+    assert await again.patch(Eq("document", one), {"title": "x"}) == 0
+    assert await again.delete(Eq("document", one)) == 0
+    assert await again.repair() == 0
+    assert rows_by_id(await scanned(again)) == rows_by_id([rows])
+    assert await again.delete(Eq("document", one)) == 4
+    await store.close()
+
+
+async def test_a_scan_ends_whatever_the_index_says(tmp_path: Path) -> None:
+    """The leaves of the tree of ids stand in another order."""
+    store = store_at(tmp_path)
+    index = await store.create(IndexSpec("docs", DIM))
+    rows = batch(1200, dim=DIM)
+    rows = replace(rows, chunks=[replace(chunk, text="") for chunk in rows.chunks])
+    await index.upsert(rows)
+    await index.close()
+    content = bytearray(index.path.read_bytes())
+    ids = [chunk.id.encode() for chunk in rows.chunks]
+    leaves = [
+        base
+        for base in range(PAGE, len(content), PAGE)
+        if content[base] == 10 and sum(id_ in content[base : base + PAGE] for id_ in ids) > 100
+    ]
+    assert len(leaves) > 2
+    first, last = (content[base : base + PAGE] for base in (leaves[0], leaves[-1]))
+    content[leaves[0] : leaves[0] + PAGE], content[leaves[-1] : leaves[-1] + PAGE] = last, first
+    index.path.write_bytes(content)
+    again = await store.open("docs")
+    seen = [chunk.id async for part in again.scan(EVERYTHING, size=30) for chunk in part.chunks]
+    assert 0 < len(seen) == len(set(seen)) < 1200
+    assert await again.repair() == 0
+    assert rows_by_id(await scanned(again)) == rows_by_id([rows])
+    await store.close()

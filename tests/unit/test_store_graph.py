@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from indexers.stores.faiss_following import Sizes
 from indexers.stores.faiss_graph import Graph
 from indexers.stores.faiss_vectors import FlatVectors
 from indexers.stores.selection import Selection
-from rag.filters import EVERYTHING, Compare
+from rag.filters import EVERYTHING
 from rag.ports import IndexSpec
 from rag.testing.store_backends import Backend
 from rag.testing.store_samples import batch, unit_rows
@@ -166,22 +167,24 @@ def test_too_few_found_means_scanning() -> None:
 
 
 async def test_exact_searches_never_walk_the_graph(tmp_path: Path) -> None:
+    """Proved with a graph that leads astray: it was made for other rows."""
     store = Small("faiss").store(tmp_path)
     index = await store.create(IndexSpec("docs", DIM))
     data = clustered(np.random.default_rng(9), 3000)
-    for start in range(0, 3000, 1000):
-        rows = batch(1000, first=start, dim=DIM, dense=data[start : start + 1000])
-        await index.upsert(rows)
+    await index.upsert(batch(3000, dim=DIM, dense=data))
     await index.optimize()
-    query = data[:1]
-    await index.search(Search(10, EVERYTHING, query))
-    mirror = index._mirror._mirror
+    search = Search(10, EVERYTHING, data[:1])
+    await index.search(search)
+    mirror, other = index._mirror._mirror, FlatVectors(DIM)
     assert mirror is not None
-    assert mirror._vectors._graph is not None
-    mirror._vectors._graph._index.hnsw.clear_neighbor_tables(0)
-    mirror._vectors._graph._index.hnsw.entry_point = 17
-    where = Compare("meta.ordinal", "lt", 3)
-    found = await index.search(Search(10, where, query, exact=True))
-    best = sorted((-np.vecdot(data, query[0]))[np.arange(3000) % 4 < 3].tolist())[:10]
-    assert [-candidate.score for candidate in found.dense] == pytest.approx(best)
+    other.add(np.ascontiguousarray(data[::-1]))
+    other.link()
+    mirror._vectors._graph = other._graph
+    best = np.sort(np.vecdot(data, data[0]))[::-1][:10].tolist()
+    walked, scanned = [
+        [c.score for c in (await index.search(replace(search, exact=exact))).dense]
+        for exact in (False, True)
+    ]
+    assert scanned == pytest.approx(best)
+    assert walked != pytest.approx(best)
     await store.close()
