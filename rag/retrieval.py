@@ -96,7 +96,8 @@ class Retrieval:
             if len(hits) >= query.k or found.exhausted or rounds == MAX_ROUNDS:
                 break
             depth, rounds = depth * 2, rounds + 1
-        damaged = len(hits) < len(found.fused)  # or deleted this very moment, twice
+        # Fewer than were found: damaged, or deleted this very moment, twice.
+        damaged = found.lost or len(hits) < len(found.fused)
         missing = damaged or (len(hits) < query.k and not found.exhausted)
         return Retrieved(tuple(hits), generation, counts, partial=missing, unread=unread)
 

@@ -322,7 +322,7 @@ class Retrieved:
     frequencies: Mapping[int, int]
     """Visible chunks that have each of the question's terms."""
     partial: bool = False
-    """Verification left fewer than asked for, although more may exist."""
+    """Verification left fewer than asked for, although more may exist, or some are damaged."""
     unread: bool = False
     """The embedder cannot read the question, so the dense signal is left out or not to trust."""
 

@@ -1,6 +1,6 @@
 """How a mirror follows its file: from a snapshot or from all rows, then what changed.
 
-Knows the order of rows and removals, and which snapshot belongs to which file; knows no scores.
+Knows the order of rows and removals, and when a newer snapshot is worth reading; knows no scores.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from indexers.sqlite_lane import DOCTOR, identity, snapshot, transaction
-from indexers.stores.faiss_file import has_table, snapshot_path
+from indexers.sqlite_lane import DOCTOR, identity, snapshot
+from indexers.stores.faiss_file import snapshot_path
 from indexers.stores.faiss_mirror import Mirror
 from indexers.stores.faiss_rows import PAGE, SELECT
+from indexers.stores.faiss_snapshots import stored_for, thawed
 from indexers.stores.row_codec import F4, Row, sound
-from indexers.stores.snapshot_file import Snapshot, UnusableSnapshot, read_snapshot
 from rag.ports import Candidates
 from rag.types import Search
 
-TOKENS_KEPT: Final = 2
 logger = logging.getLogger(__name__)
 
 
@@ -164,62 +163,3 @@ def forgotten(connection: sqlite3.Connection, after: int) -> bool:
     """Tell whether removals after that one are not in the log any more."""
     oldest = connection.execute("SELECT min(n) FROM removed").fetchone()[0]
     return oldest is not None and bool(oldest > after + 1)
-
-
-# --- snapshots -----------------------------------------------------------------------------------
-
-
-def stored_for(connection: sqlite3.Connection, path: Path, dim: int) -> Snapshot | None:
-    """Read the snapshot of this file; None, and a warning, when there is one of no use."""
-    found = snapshot_path(path)
-    if not found.exists():
-        return None
-    try:
-        stored = read_snapshot(found)
-        # A token is written after what the snapshot shows: a file that has it comes after that.
-        if stored.facts["token"] not in tokens(connection) or stored.facts["dim"] != dim:
-            raise UnusableSnapshot("it belongs to another state of the index")
-    except UnusableSnapshot as exc:
-        _warn_of(found, exc)
-        return None
-    return stored
-
-
-def thawed(stored: Snapshot, path: Path) -> Mirror | None:
-    """Make the mirror; None, and a warning, when this FAISS cannot read its part."""
-    try:
-        return Mirror.thawed(stored)
-    except RuntimeError as exc:
-        _warn_of(snapshot_path(path), exc)
-        return None
-
-
-def _warn_of(path: Path, reason: Exception) -> None:
-    logger.warning("%s is not used, the rows are read instead: %s", path, reason)
-
-
-def tokens(connection: sqlite3.Connection) -> list[object]:
-    """Return the tokens of the snapshots that this file has seen, newest last."""
-    if not has_table(connection, "snapshots"):
-        return []
-    return [token for (token,) in connection.execute("SELECT token FROM snapshots ORDER BY n")]
-
-
-def note_token(connection: sqlite3.Connection, token: str) -> None:
-    """Let the file know a snapshot before it is put in place."""
-    with transaction(connection):
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS snapshots (n INTEGER PRIMARY KEY AUTOINCREMENT, token TEXT)"
-        )
-        connection.execute("INSERT INTO snapshots (token) VALUES (?)", (token,))
-
-
-def trim_tokens(connection: sqlite3.Connection) -> None:
-    """Forget the snapshots before the last that was put in place, and the one before it.
-
-    This also tells other processes that there is a new one.
-    """
-    with transaction(connection):
-        connection.execute(
-            "DELETE FROM snapshots WHERE n <= (SELECT max(n) FROM snapshots) - ?", (TOKENS_KEPT,)
-        )

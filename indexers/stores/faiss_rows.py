@@ -69,9 +69,8 @@ def patch(connection: sqlite3.Connection, where: Filter, fields: Metadata) -> in
         for start in range(0, len(found), PAGE):
             seqs = json.dumps(found[start : start + PAGE])
             rows = {
-                seq: with_fields(row, row_fields | changes)
+                seq: with_fields(row, fields_of(row) | changes)
                 for seq, row in _read(connection, "seq IN (SELECT value FROM json_each(?))", seqs)
-                if matches(where, row_fields := fields_of(row))
             }
             remove(connection, rows)
             connection.executemany(INSERT, rows.values())

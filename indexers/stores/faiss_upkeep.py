@@ -5,27 +5,27 @@ Knows when a snapshot is written anew; what it holds stands in `faiss_mirror`.
 
 from __future__ import annotations
 
-import secrets
 import sqlite3
 from pathlib import Path
 
 from indexers.sqlite_lane import identity, snapshot, transaction
-from indexers.stores.faiss_file import maintained, snapshot_path, temporary_path
+from indexers.stores.faiss_file import maintained
 from indexers.stores.faiss_following import (
     Sizes,
     follow,
     last_removal,
     last_seq,
-    note_token,
     removals,
-    stored_for,
-    thawed,
-    trim_tokens,
 )
 from indexers.stores.faiss_mirror import Mirror
 from indexers.stores.faiss_rows import count
-from indexers.stores.snapshot_file import Snapshot, write_snapshot
-from rag.durable import sync_folder
+from indexers.stores.faiss_snapshots import (
+    discard_snapshot,
+    put_snapshot,
+    stored_for,
+    thawed,
+)
+from indexers.stores.snapshot_file import Snapshot
 from rag.filters import EVERYTHING
 from rag.sqlite import empty_log
 
@@ -39,17 +39,17 @@ def optimize(connection: sqlite3.Connection, *, path: Path, dim: int, sizes: Siz
     with maintained(path):
         stored = stored_for(connection, path, dim)
         if count(connection, EVERYTHING) <= sizes.tail_rows:
-            _discard(path)  # the rows are read as fast
+            discard_snapshot(path)  # the rows are read as fast
         elif stored is None or _outdated(connection, stored, sizes):
             mirror = _current(connection, stored, path, dim)
             del stored  # as large as the mirror
             if mirror.alive >= sizes.graph_rows:
                 mirror.link()
-            _put(connection, mirror, path)
+            put_snapshot(connection, mirror, path)
         _wipe(connection)
         empty_log(connection, path.name)
         if identity(path) != file:
-            _discard(path)  # the index was dropped: what was made of it must not stay
+            discard_snapshot(path)  # the index was dropped: what was made of it must not stay
 
 
 def _outdated(connection: sqlite3.Connection, stored: Snapshot, sizes: Sizes) -> bool:
@@ -72,25 +72,6 @@ def _current(
             mirror = Mirror(dim, removal=last_removal(connection))
             follow(connection, mirror)
     return mirror.compacted() if mirror.crumbling else mirror
-
-
-def _put(connection: sqlite3.Connection, mirror: Mirror, path: Path) -> None:
-    token = secrets.token_hex(16)
-    frozen = mirror.frozen()
-    note_token(connection, token)
-    write_snapshot(
-        snapshot_path(path),
-        Snapshot({**frozen.facts, "token": token}, frozen.arrays),
-        temporary=temporary_path(path, token),
-    )
-    trim_tokens(connection)
-
-
-def _discard(path: Path) -> None:
-    found = snapshot_path(path)
-    if found.exists():
-        found.unlink(missing_ok=True)
-        sync_folder(path.parent)
 
 
 def _wipe(connection: sqlite3.Connection) -> None:

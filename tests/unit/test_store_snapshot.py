@@ -20,10 +20,11 @@ import numpy as np
 import pytest
 
 from indexers.sqlite_lane import connect
-from indexers.stores import faiss_upkeep
+from indexers.stores import faiss_snapshots, faiss_upkeep
 from indexers.stores.faiss import FaissIndex, FaissStore
 from indexers.stores.faiss_file import snapshot_path
-from indexers.stores.faiss_following import Sizes, stored_for
+from indexers.stores.faiss_following import Sizes
+from indexers.stores.faiss_snapshots import stored_for
 from indexers.stores.snapshot_file import (
     MAGIC,
     PREFIX,
@@ -325,7 +326,7 @@ async def test_what_a_crash_left_goes_with_the_next_optimize(index: FaissIndex) 
 async def test_a_log_that_others_read_is_not_said_to_be_empty(
     index: FaissIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("indexers.sqlite_lane.BUSY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("rag.sqlite.BUSY_TIMEOUT_S", 0.2)
     monkeypatch.setattr("rag.sqlite.LOG_TURN_S", 0.05)
     with closing(sqlite3.connect(index.path)) as reader:
         reader.execute("BEGIN")
@@ -350,7 +351,7 @@ async def test_a_crash_before_the_rename_leaves_the_old_one(
         write_snapshot(temporary, snapshot, temporary=temporary.with_suffix(".other"))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(faiss_upkeep, "write_snapshot", crash)
+    monkeypatch.setattr(faiss_snapshots, "write_snapshot", crash)
     with closing(connect(index.path)) as connection, pytest.raises(KeyboardInterrupt):
         faiss_upkeep.optimize(connection, path=index.path, dim=4, sizes=SIZES)
     monkeypatch.undo()
