@@ -16,7 +16,7 @@ from sqlalchemy.engine import Connection
 
 from rag.catalog import tables as t
 from rag.catalog.checksums import SLICE, computed, intact
-from rag.errors import NotFound
+from rag.errors import NotFound, Rejected
 from rag.types import Metadata, Principal
 
 
@@ -154,7 +154,10 @@ def list_documents(
     limit: int,
     after: tuple[str, str] = ("", ""),
 ) -> list[Stored]:
-    """List a page of readable documents by (uri, id), after that cursor."""
+    """List a page of readable documents by (uri, id), after that cursor.
+
+    One of which the catalog does not say any more what was written is left out.
+    """
     rows = connection.execute(
         _stored(principal)
         .where(
@@ -164,7 +167,9 @@ def list_documents(
         .order_by(t.documents.c.uri, t.documents.c.id)
         .limit(limit)
     ).all()
-    return [_with_access(connection, row) for row in rows]
+    found = computed(connection, [row.id for row in rows], generation_id)
+    whole = {version.document for version, due in found if intact(version, due)}
+    return [_with_access(connection, row) for row in rows if row.id in whole]
 
 
 def get_document(connection: Connection, document_id: str, principal: Principal) -> Stored:
@@ -176,6 +181,11 @@ def get_document(connection: Connection, document_id: str, principal: Principal)
     ).first()
     if row is None:
         raise NotFound(f"there is no document {document_id!r}", hint="see: rag documents list")
+    if not all(intact(version, due) for version, due in computed(connection, [document_id])):
+        raise Rejected(
+            f"what the catalog says of document {document_id} is not what was written",
+            hint="run: rag doctor --fix",
+        )
     return _with_access(connection, row)
 
 

@@ -12,7 +12,9 @@ from sqlalchemy.engine import Connection
 from indexers import ingest as job
 from rag.catalog import tables as t
 from rag.catalog.checksums import computed, intact, seal
+from rag.catalog.documents import get_document, list_documents
 from rag.catalog.writing import set_access, touch
+from rag.errors import Rejected
 from rag.runtime import Runtime
 from rag.types import Query, Retrieved, local_owner
 
@@ -87,6 +89,10 @@ async def test_what_is_not_as_written_is_left_out(
     assert {hit.title for hit in after.hits} == {"pear", "plum"}
     assert after.partial, "fewer than there are, and it says so"
     assert await filled.catalog.read(damaged) == ["apple.md"]
+    listed = await filled.catalog.read(list_documents, after.generation.id, local_owner(), limit=10)
+    assert {document.external_id for document in listed} == {"pear.md", "plum.md"}
+    with pytest.raises(Rejected, match="rag doctor --fix"):
+        await filled.catalog.read(get_document, await filled.catalog.read(apple), local_owner())
 
 
 async def test_ordinary_changes_keep_it_intact(filled: Runtime) -> None:
