@@ -8,7 +8,7 @@ DEMO_DATA = .cumulo/demo/$(subst /,-,$(patsubst /%,%,$(DOCS)))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench lock clean
+.PHONY: help setup demo test test-slow lint bench bench-tree lock clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -57,6 +57,9 @@ lint: $(VENV)/dev.done ## Check format, style, types and import contracts
 
 bench: setup ## Measure ingestion against the raw embedder (and sentence-transformers)
 	@$(BIN)/python benchmarks/ingest.py
+
+bench-tree: setup ## Measure one run over a whole tree (FOLDER=…): its rate, and memory over time
+	@$(BIN)/python benchmarks/tree.py $(FOLDER)
 
 lock: ## Resolve the dependencies again into requirements/
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip install --quiet uv

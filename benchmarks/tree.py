@@ -59,8 +59,8 @@ is made at the end of the run, the step at the right of the curve.
 
 ## How to run it
 
-`.venv/bin/python benchmarks/tree.py FOLDER`; without a folder, the tree of `../shared/data`.
-Nothing else should run meanwhile.
+`make bench-tree FOLDER=/any/folder`; without a folder, the tree of `../shared/data`. Nothing else
+should run meanwhile.
 """
 
 
