@@ -58,7 +58,7 @@ class PostgresDatabase:
         if exc.connection_invalidated or isinstance(exc, sa.exc.OperationalError):
             hint = "is the database server up and catalog_url right, or another writer stuck?"
             return Unavailable(f"the catalog cannot be used now: {cause}", hint=hint)
-        return Rejected(f"the catalog refused the work: {cause}")
+        return Rejected(f"the catalog refused the work: {cause}", hint="run: rag doctor")
 
 
 def _parse(url: str) -> URL:

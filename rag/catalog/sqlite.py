@@ -57,7 +57,7 @@ class SqliteDatabase:
         if isinstance(exc, sa.exc.OperationalError) and code != sqlite3.SQLITE_ERROR:
             hint = "is the disk full, or another writer stuck?"
             return Unavailable(f"the catalog cannot be used now: {cause}", hint=hint)
-        return Rejected(f"the catalog refused the work: {cause}")
+        return Rejected(f"the catalog refused the work: {cause}", hint="run: rag doctor")
 
 
 def _engine(path: Path, begin: str, *, connections: int) -> Engine:
