@@ -21,7 +21,18 @@ MANY = 50
 
 def window(n: int) -> list[Prepared]:
     change = Changed(str(n), f"test:{n}", "fingerprint", ())
-    return [Prepared(change, None, "digest", Document(""), (), SparseMatrix.from_rows([]), 1)]
+    prepared = Prepared(
+        change=change,
+        known=None,
+        digest="digest",
+        original=None,
+        document=Document(""),
+        parsed=b"",
+        spans=(),
+        sparse=SparseMatrix.from_rows([]),
+        tokens=1,
+    )
+    return [prepared]
 
 
 def number(part: Sequence[Prepared] | Embedded) -> int:
