@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import random
 import shutil
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from sqlalchemy.engine import Connection
 from indexers import ingest as job
 from indexers.doctor.examining import examine
 from indexers.doctor.findings import FIX, RESTORE, Kind
+from rag.catalog import tables
 from rag.catalog.collections import get_collection
 from rag.filters import Eq
 from rag.runtime import Runtime, open_runtime
@@ -129,9 +132,11 @@ async def test_a_damaged_catalog_is_not_mended_by(patient: Patient) -> None:
 
 
 async def test_an_empty_catalog_is_no_reason_to_delete(patient: Patient) -> None:
+    """It may be that of another data folder: a wrong `catalog_url`, for example."""
     data = patient.settings.data_dir
-    for suffix in ("", "-wal", "-shm"):
-        (data / f"catalog.sqlite{suffix}").unlink(missing_ok=True)
+    with closing(sqlite3.connect(data / "catalog.sqlite")) as connection, connection:
+        for table in reversed(tables.metadata.sorted_tables):
+            connection.execute(f"DELETE FROM {table.name}")
     files = sorted(data.glob("texts/*/*")) + sorted(data.glob("stores/faiss/*.sqlite"))
     report = await patient.examine(fix=True)
     assert {f.kind for f in report.left} == {"file_orphaned", "index_orphaned"}
