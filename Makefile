@@ -8,7 +8,7 @@ DEMO_DATA = .cumulo/demo/$(subst /,-,$(patsubst /%,%,$(DOCS)))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench bench-tree lock clean
+.PHONY: help setup demo test test-slow lint bench bench-tree bench-parsing lock clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -60,6 +60,9 @@ bench: setup ## Measure ingestion against the raw embedder (and sentence-transfo
 
 bench-tree: setup ## Measure one run over a whole tree (FOLDER=…): its rate, and memory over time
 	@$(BIN)/python benchmarks/tree.py $(FOLDER)
+
+bench-parsing: setup ## Measure parsing alone, per format, beside a library by itself
+	@$(BIN)/python benchmarks/parsing.py
 
 lock: ## Resolve the dependencies again into requirements/
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip install --quiet uv

@@ -17,12 +17,12 @@ from watching import Watch, WatchedRuntime
 from indexers.chunking import ChunkSpec, chunk
 from indexers.ingest import ingest, list_paths, open_collection
 from indexers.parsing import parse
-from indexers.pipeline import read
 from rag.catalog.database import Catalog
 from rag.ports import Changed, Embedder
 from rag.runtime import Runtime
 from rag.settings import Settings, load_settings
-from rag.types import DEFAULT_TENANT, Document, Matrix
+from rag.types import DEFAULT_TENANT, Document
+from rag.vectors import Matrix
 
 EMBEDDER, STORE = "minilm", "faiss"
 
@@ -58,7 +58,7 @@ async def collect(runtime: Runtime, folder: Path) -> Texts:
     async for change in listing.connector.changes():
         if not isinstance(change, Changed):
             continue
-        blob = (await read(listing.connector, change)).blob
+        blob = await listing.connector.fetch(change)
         began = time.perf_counter()
         (document,) = (part for part in parse(blob) if isinstance(part, Document))
         embedded = [span.embedded_text for span in chunk(document, spec, embedder.count_tokens)]

@@ -23,7 +23,7 @@ from machine import describe_machine
 from sample import ARCHIVE, ROOT
 
 from indexers.ingest import ingest, list_paths, open_collection
-from indexers.pipeline import Progress
+from indexers.prepared import Progress
 from rag.filters import EVERYTHING
 from rag.runtime import Runtime, open_runtime
 from rag.settings import load_settings

@@ -18,7 +18,7 @@ import numpy as np
 from indexers.stores import faiss_graph
 from indexers.stores.faiss_vectors import FlatVectors
 from indexers.stores.selection import RowNumbers, Selection
-from rag.types import Matrix
+from rag.vectors import Matrix
 
 QUERIES = 100
 WALKED_SHARE = 0.05

@@ -16,7 +16,8 @@ from rag.catalog.database import Catalog
 from rag.ports import Embedder, Index
 from rag.runtime import Runtime
 from rag.settings import Settings
-from rag.types import Embedded, Generation, Role
+from rag.types import Generation, Role
+from rag.vectors import Embedded
 
 STAGES = ("embed", "store", "catalog")
 

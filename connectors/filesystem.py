@@ -83,7 +83,7 @@ class FilesystemConnector:
         """Look at names with a leading dot."""
         ignore_files: bool = True
         """Obey .gitignore and .cumuloignore in every folder."""
-        max_bytes: int = Field(default=50 * 1024 * 1024, ge=0)
+        max_bytes: int = Field(default=2**30, ge=0)
         """Larger files are reported as failed."""
         skip: tuple[str, ...] = ()
         """Folders that belong to other sources."""

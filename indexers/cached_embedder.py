@@ -13,7 +13,7 @@ import numpy as np
 
 from indexers.vector_cache import VectorCache
 from rag.ports import Embedder
-from rag.types import Embedded, Matrix
+from rag.vectors import Embedded, Matrix
 
 
 class CachedEmbedder:

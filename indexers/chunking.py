@@ -12,6 +12,7 @@ from math import inf
 
 from indexers.context import Context, CountTokens
 from indexers.pieces import AFTER_HEADING, Piece, cut, pieces_of
+from indexers.tables import is_table
 from rag.errors import ConfigError
 from rag.types import Document, Span
 
@@ -32,6 +33,9 @@ class ChunkSpec:
     """Of the span alone."""
     min_tokens: int = 64
     """From here on a heading begins a new chunk."""
+    table_tokens: int = 0
+    """A table of up to so many tokens stays whole; of a longer one than the window, the embedded
+    text is its header and the labels of its rows."""
 
     def __post_init__(self) -> None:
         ordered = 1 <= self.min_tokens <= self.target_tokens <= self.max_tokens
@@ -45,7 +49,8 @@ class ChunkSpec:
     @property
     def fingerprint(self) -> str:
         """Name all that the chunks depend on beside the document and the tokenizer."""
-        return "-".join(map(str, ("outline", VERSION, *astuple(self))))
+        *sizes, table = astuple(self)
+        return "-".join(map(str, ("outline", VERSION, *sizes, *filter(None, [table]))))
 
 
 def chunk(document: Document, spec: ChunkSpec, count_tokens: CountTokens) -> list[Span]:
@@ -66,7 +71,8 @@ def chunk(document: Document, spec: ChunkSpec, count_tokens: CountTokens) -> lis
     room = spec.max_tokens // 3
     context = Context(title, tokens=tokens, room=room, count_tokens=count_tokens)
     pieces = [p._replace(tokens=n) for p, n in zip(pieces, counts[len(names) :], strict=True)]
-    pieces = _fitted(text, list(_limited(pieces, spec, context)), count_tokens)
+    pieces = [_kept_whole(text, piece, spec) for piece in _limited(pieces, spec, context)]
+    pieces = _fitted(text, pieces, count_tokens)
     return _verified(text, _gathered(pieces, spec, context), spec, context, count_tokens)
 
 
@@ -85,6 +91,12 @@ def _limited(pieces: Sequence[Piece], spec: ChunkSpec, context: Context) -> Iter
         headings = headings + piece.tokens if piece.level else 0
 
 
+def _kept_whole(text: str, piece: Piece, spec: ChunkSpec) -> Piece:
+    """Mark a table that is too long for the window and yet not to be cut."""
+    whole = piece.kind == "table" and piece.limit < piece.tokens <= spec.table_tokens
+    return piece._replace(whole=whole and is_table(piece.content(text)))
+
+
 def _fitted(text: str, pieces: list[Piece], count_tokens: CountTokens) -> list[Piece]:
     """Cut the pieces that are too long, until all fit or are single characters."""
     while True:
@@ -92,6 +104,7 @@ def _fitted(text: str, pieces: list[Piece], count_tokens: CountTokens) -> list[P
             i: parts
             for i, piece in enumerate(pieces)
             if piece.tokens > piece.limit
+            and not piece.whole
             and len(parts := cut(text, piece, share=piece.limit / piece.tokens / 4)) > 1
         }
         if not cuts:
@@ -147,6 +160,10 @@ def _ends(
     tokens, is_heading = 0, True
     for end in range(start, min(len(pieces), start + MAX_PIECES)):
         piece = pieces[end]
+        if piece.whole:
+            if end == start:
+                yield end + 1, min(piece.tokens, spec.target_tokens)
+            return
         if piece.level and is_heading:
             if piece.floor < top.floor:
                 top = piece
@@ -170,7 +187,7 @@ def _verified(
     """Make the spans; halve those whose whole counts more than the sum of its pieces."""
     spans: list[Span] = []
     while runs:
-        tried = [context.span(text, run) for run in runs]
+        tried = [context.span(text, run, spec.max_tokens) for run in runs]
         counts = count_tokens([span.embedded_text for span in tried])
         long: list[Sequence[Piece]] = []
         for run, span, tokens in zip(runs, tried, counts, strict=True):

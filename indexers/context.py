@@ -10,6 +10,7 @@ from itertools import takewhile
 from typing import NamedTuple, TypeAlias
 
 from indexers.pieces import Piece
+from indexers.tables import abridged
 from rag.types import Span
 
 CountTokens: TypeAlias = Callable[[Sequence[str]], list[int]]
@@ -46,13 +47,18 @@ class Context:
             self._leads[key] = self._shortened(*key)
         return self._leads[key]
 
-    def span(self, text: str, run: Sequence[Piece]) -> Span:
+    def span(self, text: str, run: Sequence[Piece], max_tokens: int) -> Span:
         """Make the span of consecutive pieces, its tokens not yet counted."""
         start, end = run[0].start, run[-1].end
         top = topmost(run)
         lead = self.lead(top)
-        lines = (lead.title, lead.path, run[0].header, text[start:end].strip())
-        return Span(start, end, top.path, "\n".join(filter(None, lines)), 0)
+        head = (lead.title, lead.path, run[0].header)
+        whole = "\n".join(filter(None, (*head, text[start:end].strip())))
+        if not run[0].whole:
+            return Span(start, end, top.path, whole, 0)
+        room = max_tokens - lead.tokens - 2 * SEPARATOR_TOKENS
+        short = abridged(run[0].content(text), room, self._count_tokens)
+        return Span(start, end, top.path, "\n".join(filter(None, (*head, short))), 0, whole)
 
     def _shortened(self, path: tuple[str, ...], is_title: bool) -> Lead:
         """Drop headings from the outside until the lead fits, then cut the title."""

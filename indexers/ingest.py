@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Collection as Many
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,11 +20,16 @@ from sqlalchemy.engine import Connection
 from indexers.chunking import ChunkSpec
 from indexers.draining import drain
 from indexers.engines.local import run_local
-from indexers.pipeline import Progress, open_pipeline, read
-from indexers.planning import Plan, make_plan, reason
+from indexers.opening import open_blob
+from indexers.parser import Parser
+from indexers.pipeline import Pipeline, open_pipeline, windows
+from indexers.planning import Before, Plan, make_plan, reason
+from indexers.prepared import Prepared, Progress
+from indexers.reading import Findings, Reader
 from indexers.sources import Emptied, Scope, plan_scopes
 from indexers.vector_cache import VectorCache, open_cache
-from rag.catalog import collections, documents, runs, writing
+from rag import __version__
+from rag.catalog import collections, documents, quarantine, runs, writing
 from rag.catalog.documents import Known
 from rag.errors import RagError
 from rag.filters import Eq
@@ -29,6 +37,7 @@ from rag.ports import Changed, Connector, Embedder, Index
 from rag.registry import make_plugin
 from rag.reserve import keep_reserve
 from rag.runtime import Runtime
+from rag.settings import Chunking
 from rag.types import Collection, Pinned, Source, name_uuid
 
 CHUNKER = "outline"
@@ -37,7 +46,7 @@ REMOVE_SLICE = 128
 
 @dataclass(slots=True)
 class Summary:
-    """What a run did; the first six counts partition the files that it met or missed."""
+    """What a run did; the first seven counts partition the documents that it met or missed."""
 
     run: str = ""
     """Its id: receipts of what it removed carry it."""
@@ -47,6 +56,8 @@ class Summary:
     removed: int = 0
     access_changed: int = 0
     failed: int = 0
+    quarantined: int = 0
+    """Could not be parsed in an earlier run and have not changed: passed over."""
     chunks: int = 0
     """Written in this run."""
     tokens: int = 0
@@ -74,20 +85,26 @@ class Run:
     collection: Collection
     index: Index
     cache: VectorCache
+    parser: Parser
     progress: Progress
     stop: asyncio.Event
     summary: Summary
 
 
-def pin_chunker(runtime: Runtime, embedder: Embedder) -> Pinned:
-    """Fix how documents are cut for an embedder."""
-    settings = runtime.settings.chunking
+def chunk_spec(settings: Chunking, embedder: Embedder) -> ChunkSpec:
+    """Fit the configured sizes of chunks to an embedder."""
     limit = embedder.max_tokens - embedder.overhead_tokens
-    spec = ChunkSpec(
+    return ChunkSpec(
         max_tokens=limit,
         target_tokens=min(settings.target_tokens, limit),
         min_tokens=min(settings.min_tokens, limit),
+        table_tokens=settings.table_tokens,
     )
+
+
+def pin_chunker(runtime: Runtime, embedder: Embedder) -> Pinned:
+    """Fix how documents are cut for an embedder."""
+    spec = chunk_spec(runtime.settings.chunking, embedder)
     return Pinned(CHUNKER, asdict(spec), spec.fingerprint)
 
 
@@ -142,14 +159,22 @@ def upload(name: str, content: bytes) -> Listing:
 
 
 async def plan(
-    runtime: Runtime, collection: Collection, listings: Sequence[Listing]
-) -> list[tuple[Plan, dict[str, Known]]]:
-    """Compare each source with what is indexed, without changing anything."""
+    runtime: Runtime,
+    collection: Collection,
+    listings: Sequence[Listing],
+    again: Many[str] = frozenset(),
+) -> list[tuple[Plan, Before]]:
+    """Compare each source with what is indexed, without changing anything.
+
+    `again`: external ids of files to read although they have not changed.
+    """
     plans = []
     for listing in listings:
         source_id = name_uuid("source", collection.id, listing.kind, listing.root)
         known = await runtime.catalog.read(documents.known_documents, collection.live.id, source_id)
-        plans.append((await make_plan(listing.connector, known), known))
+        held = await runtime.catalog.read(quarantine.in_quarantine, source_id)
+        before = Before(known, held).doubting(again, __version__)
+        plans.append((await make_plan(listing.connector, before), before))
     return plans
 
 
@@ -157,30 +182,37 @@ async def preview(runtime: Runtime, collection: Collection, listings: Sequence[L
     """Count what a run would do; files with a new fingerprint are read to compare digests."""
     summary = Summary()
     plans = await plan(runtime, collection, listings)
-    for listing, (todo, known) in zip(listings, plans, strict=True):
+    for listing, (todo, before) in zip(listings, plans, strict=True):
         summary.unchanged += todo.unchanged
+        summary.quarantined += todo.quarantined
         summary.removed += len(todo.gone)
         summary.access_changed += len(todo.access)
         failed = list(todo.failed)
         for change in todo.fetch:
-            before = known.get(change.external_id)
-            if before is None:
+            known = before.known.get(change.external_id)
+            if known is None:
                 summary.added += 1
                 continue
             try:
-                same = before.digest == (await read(listing.connector, change)).digest
+                same = known.digest == await _digest(listing.connector, change)
             except (RagError, OSError) as exc:
                 failed.append((change.uri, reason(exc)))
                 continue
             if not same:
                 summary.updated += 1
-            elif before.access != frozenset(change.access):
+            elif known.access != frozenset(change.access):
                 summary.access_changed += 1
             else:
                 summary.unchanged += 1
         summary.failures += [{"uri": uri, "error": error} for uri, error in failed]
     summary.failed = len(summary.failures)
     return summary
+
+
+async def _digest(connector: Connector, change: Changed) -> str:
+    blob = await connector.fetch(change)
+    with closing(await asyncio.to_thread(open_blob, blob)) as file:
+        return file.digest
 
 
 async def ingest(
@@ -190,20 +222,24 @@ async def ingest(
     *,
     progress: Progress | None = None,
     stop: asyncio.Event | None = None,
+    again: Many[str] = frozenset(),
 ) -> Summary:
-    """Bring the collection level with its sources. Setting `stop` finishes what is under way."""
+    """Bring the collection level with its sources. Setting `stop` finishes what is under way.
+
+    `again`: external ids of files to read although they have not changed.
+    """
     progress, stop = progress or Progress(), stop or asyncio.Event()
     started = time.monotonic()
     await asyncio.to_thread(keep_reserve, runtime.settings.data_dir)
     run_id = await runtime.catalog.write(runs.start_run, collection.id, "ingest")
     summary = Summary(run=run_id)
     state: runs.Ended = "interrupted"
-    cache = open_cache(runtime.settings)
+    cache, parser = open_cache(runtime.settings), Parser(runtime.settings.parsing)
     try:
         index = await runtime.index(collection.live)
-        run = Run(runtime, collection, index, cache, progress, stop, summary)
+        run = Run(runtime, collection, index, cache, parser, progress, stop, summary)
         await drain(runtime, collection.id, cache)
-        await _sync(run, listings)
+        await _sync(run, listings, again)
         await drain(runtime, collection.id, cache)
         await index.optimize()
         state = "interrupted" if stop.is_set() else "done"
@@ -211,6 +247,7 @@ async def ingest(
         state = "failed"
         raise
     finally:
+        await parser.close()
         await cache.close()
         _finish(summary, progress, started)
         counts = {k: v for k, v in asdict(summary).items() if isinstance(v, (int, float))}
@@ -220,31 +257,71 @@ async def ingest(
     return summary
 
 
-async def _sync(run: Run, listings: Sequence[Listing]) -> None:
+async def _sync(run: Run, listings: Sequence[Listing], again: Many[str]) -> None:
     """Compare every source with what is indexed, then do what is to do, source by source."""
-    plans = await plan(run.runtime, run.collection, listings)
+    plans = await plan(run.runtime, run.collection, listings, again)
     run.progress.files = sum(len(plan.fetch) for plan, _ in plans)
     run.progress.bytes = sum(change.size for plan, _ in plans for change in plan.fetch)
-    for listing, (todo, known) in zip(listings, plans, strict=True):
+    for listing, (todo, before) in zip(listings, plans, strict=True):
         source = await run.runtime.catalog.write(
             collections.ensure_source, run.collection.id, listing.kind, listing.root
         )
         run.summary.unchanged += todo.unchanged
+        run.summary.quarantined += todo.quarantined
         run.progress.failures.extend(todo.failed)
-        stages = open_pipeline(
-            run.runtime,
-            run.collection,
-            source=source,
-            connector=listing.connector,
-            index=run.index,
-            cache=run.cache,
-            progress=run.progress,
-        )
         run.summary.access_changed += await _change_access(run, source, todo.access)
-        await run_local(stages.windows(todo.fetch, known, run.stop), stages.embed, stages.store)
-        run.summary.access_changed += await _change_access(run, source, stages.access)
+        await _read_all(run, source, listing.connector, todo, before)
         if not run.stop.is_set():
             run.summary.removed += await _remove(run, todo.gone)
+            await _release(run, source, todo.released)
+
+
+async def _read_all(
+    run: Run, source: Source, connector: Connector, todo: Plan, before: Before
+) -> None:
+    """Read the files that are new or changed, in turns of which each ends with what was held."""
+    stages = open_pipeline(
+        run.runtime,
+        run.collection,
+        source=source,
+        index=run.index,
+        cache=run.cache,
+        progress=run.progress,
+    )
+    changes = deque(todo.fetch)
+    while changes and not run.stop.is_set():
+        reader = Reader(connector, run.parser, stages.cutter, before.known, run.progress)
+        documents = reader.read(changes, run.stop)
+        await run_local(windows(documents, run.stop), stages.embed, stages.store)
+        await _settle(run, source, stages, reader.findings, before)
+
+
+async def _settle(
+    run: Run, source: Source, stages: Pipeline, found: Findings, before: Before
+) -> None:
+    """Act on what reading found; commit the files' own documents when their parts are."""
+    catalog = run.runtime.catalog
+    if found.touched:
+        await catalog.write(writing.touch, run.collection.live.id, found.touched)
+    run.summary.access_changed += await _change_access(run, source, found.access)
+    await _release(run, source, [id_ for id_ in found.released if id_ in before.quarantine])
+    if found.refused:
+        await catalog.write(quarantine.quarantine, source.id, found.refused)
+    if run.stop.is_set():
+        return
+    run.summary.removed += await _remove(run, found.vanished)
+    whole = [held for held in found.held if held.change.external_id not in stages.incomplete]
+    await run_local(windows(_each(whole), run.stop), stages.embed, stages.store)
+
+
+async def _each(documents: Sequence[Prepared]) -> AsyncIterator[Prepared]:
+    for prepared in documents:
+        yield prepared
+
+
+async def _release(run: Run, source: Source, external_ids: Sequence[str]) -> None:
+    if external_ids:
+        await run.runtime.catalog.write(quarantine.release, source.id, external_ids)
 
 
 async def _change_access(run: Run, source: Source, changes: Sequence[Changed]) -> int:
@@ -288,6 +365,8 @@ def _finish(summary: Summary, progress: Progress, started: float) -> None:
     summary.chunks, summary.tokens = progress.chunks, progress.tokens
     summary.failed = len(progress.failures)
     summary.failures = [{"uri": uri, "error": error} for uri, error in progress.failures]
+    if progress.empty:
+        summary.warnings.append(f"{progress.empty} documents hold no text")
     summary.seconds = round(time.monotonic() - started, 3)
 
 

@@ -52,6 +52,8 @@ class Piece(NamedTuple):
     tokens: int = 0
     limit: int = 0
     """How many tokens it may have."""
+    whole: bool = False
+    """A table that is not cut although it is longer: it makes a chunk of its own."""
 
     def content(self, text: str) -> str:
         """Return its text without the white space around."""
@@ -131,10 +133,10 @@ def _parts(text: str, piece: Piece, cuts: Cuts, *, grain: int) -> list[Piece]:
     shown = [c for c, end in zip(places, ends, strict=True) if text[c[0] : end].strip()]
     ends = [start for start, _ in shown[1:]] + [piece.end]
     parts = [
-        piece._replace(start=start, end=end, cost=cost, level=0, label="", grain=grain)
+        piece._replace(start=start, end=end, cost=cost, level=0, label="", grain=grain, whole=False)
         for (start, cost), end in zip(shown, ends, strict=True)
     ]
-    parts[0] = piece._replace(end=ends[0], grain=grain)
+    parts[0] = piece._replace(end=ends[0], grain=grain, whole=False)
     return _with_header(text, parts) if piece.kind == "table" and not piece.header else parts
 
 

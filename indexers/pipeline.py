@@ -1,113 +1,53 @@
-"""The stages that a document passes: fetch, parse, chunk, encode; embed; store and commit.
+"""The stages that windows of documents pass: embed, then store and commit.
 
-Knows the order and the commit protocol. Where and how stages run in parallel is the engine's.
+Knows the order and the commit protocol. Where and how stages run in parallel is the engine's; how
+files become documents is the reader's.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
 
 from indexers.cached_embedder import CachedEmbedder
-from indexers.chunking import ChunkSpec, chunk
-from indexers.parsing import parse
+from indexers.chunking import ChunkSpec
 from indexers.planning import reason
+from indexers.prepared import Embedded, Prepared, Progress
+from indexers.reading import Cutter
 from indexers.vector_cache import VectorCache
 from rag.blobs import Blobs, content_digest
 from rag.catalog import documents, writing
 from rag.catalog.database import Catalog
-from rag.catalog.documents import Known
 from rag.catalog.statistics import pack_terms
 from rag.catalog.writing import Write
-from rag.errors import RagError, Unavailable, UnreadableDocument
-from rag.parsed import pack_document
-from rag.ports import Changed, Connector, Embedder, Index, SparseEncoder
+from rag.errors import RagError, Unavailable
+from rag.places import places_within
+from rag.ports import Changed, Index
 from rag.runtime import Runtime
-from rag.types import (
-    Batch,
-    Blob,
-    Chunk,
-    Collection,
-    Document,
-    Matrix,
-    Metadata,
-    Source,
-    Span,
-    SparseMatrix,
-    chunk_id,
-    name_uuid,
-)
+from rag.types import Chunk, Collection, Metadata, Source, chunk_id, name_uuid
+from rag.vectors import Batch, SparseMatrix
 
 WINDOW_TOKENS = 32_768
 """Tokens of one window, the unit of commit: about two seconds of embedding on two cores."""
 WINDOW_DOCUMENTS = 512
 LEASE_S = 900.0
-SAMPLE = 16
-"""Texts per window whose readability is measured."""
 
 
-@dataclass(slots=True)
-class Progress:
-    """How far a run is; engines count, whoever shows it reads."""
-
-    files: int = 0
-    """To fetch."""
-    bytes: int = 0
-    files_done: int = 0
-    bytes_done: int = 0
-    added: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    chunks: int = 0
-    tokens: int = 0
-    """Embedded in this run; a vector found in the cache costs none."""
-    failures: list[tuple[str, str]] = field(default_factory=list)
-    unknown: float = 0.0
-    """Sum of unreadable shares over `sampled` texts."""
-    sampled: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A document ready to be embedded."""
-
-    change: Changed
-    known: Known | None
-    digest: str
-    original: bytes | None
-    """The content, where the source cannot give it again."""
-    document: Document
-    parsed: bytes
-    """The document as it is kept."""
-    spans: Sequence[Span]
-    sparse: SparseMatrix
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """A window with its vectors, rows in the order of documents and spans."""
-
-    window: Sequence[Prepared]
-    dense: Matrix
-
-
-class Content(NamedTuple):
-    """A blob whose bytes are in memory, and their digest: what is parsed is what was digested."""
-
-    blob: Blob
-    digest: str
-
-
-async def read(connector: Connector, change: Changed) -> Content:
-    """Fetch a document's bytes once."""
-    blob = await connector.fetch(change)
-    content = await asyncio.to_thread(blob.read)
-    digest = hashlib.sha256(content).hexdigest()
-    return Content(replace(blob, path=None, content=content), digest)
+async def windows(
+    documents: AsyncIterator[Prepared], stop: asyncio.Event
+) -> AsyncIterator[Sequence[Prepared]]:
+    """Gather documents into windows, the unit of commit; the last is left out on `stop`."""
+    window: list[Prepared] = []
+    tokens = 0
+    async for prepared in documents:
+        window.append(prepared)
+        tokens += prepared.tokens
+        if tokens >= WINDOW_TOKENS or len(window) >= WINDOW_DOCUMENTS:
+            yield window
+            window, tokens = [], 0
+    if window and not stop.is_set():
+        yield window
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,99 +56,17 @@ class Pipeline:
 
     collection: Collection
     source: Source
-    connector: Connector
     catalog: Catalog
     texts: Blobs
     originals: Blobs
     index: Index
-    embedder: Embedder
     cached: CachedEmbedder
-    sparse: SparseEncoder
-    spec: ChunkSpec
+    cutter: Cutter
     progress: Progress
     restores: bool = False
     """What is written was here before: whoever may read it now stays so."""
-    access: list[Changed] = field(default_factory=list)
-    """Found on the way: the same content, other readers."""
-
-    # --- fetch, parse, chunk, encode -------------------------------------------------------------
-
-    async def windows(
-        self, changes: Sequence[Changed], known: Mapping[str, Known], stop: asyncio.Event
-    ) -> AsyncIterator[Sequence[Prepared]]:
-        """Prepare documents and yield them in windows; stops early, without the last, on `stop`."""
-        window: list[Prepared] = []
-        touched: dict[str, tuple[int, str]] = {}
-        tokens = 0
-        for change in changes:
-            if stop.is_set():
-                break
-            prepared = await self._prepare(change, known.get(change.external_id), touched)
-            if prepared is None:
-                continue
-            window.append(prepared)
-            tokens += prepared.tokens
-            if tokens >= WINDOW_TOKENS or len(window) >= WINDOW_DOCUMENTS:
-                yield window
-                window, tokens = [], 0
-        await self.catalog.write(writing.touch, self.collection.live.id, touched)
-        if window and not stop.is_set():
-            yield window
-
-    async def _prepare(
-        self, change: Changed, known: Known | None, touched: dict[str, tuple[int, str]]
-    ) -> Prepared | None:
-        """Return a document ready to embed, or None when it is unchanged or failed."""
-        try:
-            blob, digest = await read(self.connector, change)
-            if known is not None and known.digest == digest:
-                touched[known.document_id] = known.attempt, change.fingerprint
-                if known.access != frozenset(change.access):
-                    self.access.append(change)
-                else:
-                    self.progress.unchanged += 1
-                self._done(change)
-                return None
-            return await asyncio.to_thread(self._read, change, known, digest, blob)
-        except Exception as exc:  # noqa: BLE001 - one bad document must not stop the others
-            self._fail(change, exc)
-        return None
-
-    def _read(self, change: Changed, known: Known | None, digest: str, blob: Blob) -> Prepared:
-        """Parse, chunk and encode; everything here computes, so it runs in a thread."""
-        document = next(iter(parse(blob)))
-        if not isinstance(document, Document):
-            raise UnreadableDocument("a file that contains files is not opened by this version")
-        original = None if self.connector.repeatable else blob.read()
-        return self.cut(change, known, digest, original, document)
-
-    def cut(
-        self,
-        change: Changed,
-        known: Known | None,
-        digest: str,
-        original: bytes | None,
-        document: Document,
-    ) -> Prepared:
-        """Chunk and encode a parsed document."""
-        spans = chunk(document, self.spec, self.embedder.count_tokens)
-        texts = [span.embedded_text for span in spans]
-        sample = texts[:: max(1, len(texts) // SAMPLE)][:SAMPLE]
-        if sample:
-            self.progress.unknown += self.embedder.unknown_share(sample) * len(sample)
-            self.progress.sampled += len(sample)
-        tokens = sum(span.tokens for span in spans)
-        return Prepared(
-            change=change,
-            known=known,
-            digest=digest,
-            original=original,
-            document=document,
-            parsed=pack_document(document),
-            spans=spans,
-            sparse=self.sparse.encode(texts),
-            tokens=tokens,
-        )
+    incomplete: set[str] = field(default_factory=set)
+    """External ids of files of which a part could not be written."""
 
     # --- embed -----------------------------------------------------------------------------------
 
@@ -225,7 +83,7 @@ class Pipeline:
             raise
         except RagError as exc:
             if len(window) == 1:
-                self._fail(window[0].change, exc)
+                self._fail(window[0], reason(exc))
                 return []
             parts = [await self.embed([prepared]) for prepared in window]
             return [part for single in parts for part in single]
@@ -276,6 +134,7 @@ class Pipeline:
             chunks=len(prepared.spans),
             terms=pack_terms(prepared.sparse),
             expected=prepared.known.attempt if prepared.known is not None else None,
+            container=prepared.container,
         )
 
     def _document_id(self, change: Changed) -> str:
@@ -305,6 +164,7 @@ class Pipeline:
                 "uri": write.uri,
                 "title": write.title,
             }
+            document = prepared.document
             for ordinal, span in enumerate(prepared.spans):
                 chunks.append(
                     Chunk(
@@ -316,8 +176,9 @@ class Pipeline:
                         ordinal=ordinal,
                         start=span.start,
                         end=span.end,
-                        text=prepared.document.text[span.start : span.end],
+                        text=document.text[span.start : span.end],
                         heading=span.heading,
+                        places=places_within(document.places, document.text, span.start, span.end),
                     )
                 )
                 fields.append(row)
@@ -327,27 +188,28 @@ class Pipeline:
     # --- counting --------------------------------------------------------------------------------
 
     def _count(self, prepared: Prepared, write: Write, wins: bool, there: str | None) -> None:
-        self._done(prepared.change)
-        if wins:
-            self.progress.chunks += write.chunks
-            if prepared.known is None:
-                self.progress.added += 1
-            else:
-                self.progress.updated += 1
-        elif there == write.digest:  # another run committed the same content first
+        if not wins and there != write.digest:
+            self._fail(prepared, "another run changed it meanwhile; ingest again")
+            return
+        self._done(prepared)
+        if not wins:  # another run committed the same content first
             self.progress.unchanged += 1
+            return
+        self.progress.chunks += write.chunks
+        if prepared.known is None:
+            self.progress.added += 1
         else:
-            self.progress.failures.append(
-                (write.uri, "another run changed it meanwhile; ingest again")
-            )
+            self.progress.updated += 1
 
-    def _fail(self, change: Changed, error: Exception) -> None:
-        self.progress.failures.append((change.uri, reason(error)))
-        self._done(change)
+    def _fail(self, prepared: Prepared, why: str) -> None:
+        self.incomplete.add(prepared.container or prepared.change.external_id)
+        self.progress.failures.append((prepared.change.uri, why))
+        self._done(prepared)
 
-    def _done(self, change: Changed) -> None:
-        self.progress.files_done += 1
-        self.progress.bytes_done += change.size
+    def _done(self, prepared: Prepared) -> None:
+        if prepared.container is None:
+            self.progress.files_done += 1
+            self.progress.bytes_done += prepared.change.size
 
 
 def open_pipeline(
@@ -355,7 +217,6 @@ def open_pipeline(
     collection: Collection,
     *,
     source: Source,
-    connector: Connector,
     index: Index,
     cache: VectorCache,
     progress: Progress,
@@ -368,15 +229,17 @@ def open_pipeline(
     return Pipeline(
         collection=collection,
         source=source,
-        connector=connector,
         catalog=runtime.catalog,
         texts=runtime.texts,
         originals=runtime.originals,
         index=index,
-        embedder=embedder,
         cached=CachedEmbedder(embedder, kept, collection.tenant),
-        sparse=runtime.sparse_encoder(generation),
-        spec=ChunkSpec(**generation.chunker.options),
+        cutter=Cutter(
+            embedder,
+            runtime.sparse_encoder(generation),
+            ChunkSpec(**generation.chunker.options),
+            progress,
+        ),
         progress=progress,
         restores=restores,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rag.places import locate
 from rag.sentences import sentences
 from rag.types import Citation, Hit
 
@@ -40,13 +41,15 @@ def quotes(hits: Sequence[Hit]) -> Iterator[Quote]:
 
 def cite(n: int, quote: Quote) -> Citation:
     """Number a quote."""
+    chunk = quote.hit.chunk
     return Citation(
         n=n,
-        document_id=quote.hit.chunk.document_id,
+        document_id=chunk.document_id,
         uri=quote.hit.uri,
         title=quote.hit.title,
-        heading=quote.hit.chunk.heading,
+        heading=chunk.heading,
         start=quote.start,
         end=quote.end,
         quote=quote.text,
+        location=locate(chunk.places, chunk.text, quote.start, quote.end, offset=chunk.start),
     )

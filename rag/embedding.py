@@ -12,7 +12,8 @@ from rag.errors import IndexMismatch, Rejected
 from rag.ports import Embedder
 from rag.retrying import Patience, Retrying
 from rag.settings import Embedding
-from rag.types import Embedded, Role, check_unit_rows
+from rag.types import Role
+from rag.vectors import Embedded, check_unit_rows
 
 QUESTION = 0.1
 """Share of the patience with passages that a question gets: somebody waits for it."""

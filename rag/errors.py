@@ -65,7 +65,26 @@ class ModelMissing(UserError):
 
 
 class UnreadableDocument(RagError):
-    """One document could not be parsed; the run goes on without it."""
+    """One document could not be parsed; the run goes on without it.
+
+    `code` says why in one word: one of `UNREADABLE`.
+    """
+
+    def __init__(self, message: str, *, code: str = "malformed", hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+
+
+UNREADABLE = {
+    "malformed": "the content is not what its type says",
+    "unsupported": "there is no parser for this type",
+    "encrypted": "it needs a password, and none that is configured opens it",
+    "too_large": "it is, or unpacks to, more than the limits allow",
+    "too_deep": "it is nested more deeply than the limits allow",
+    "timeout": "parsing took longer than the limits allow",
+    "out_of_memory": "parsing needed more memory than the limits allow",
+    "crashed": "the parser's process died",
+}
 
 
 class IndexMismatch(RagError):

@@ -11,7 +11,7 @@ from dataclasses import astuple
 from typing import Final
 
 from rag.errors import Rejected
-from rag.types import Block, Document
+from rag.types import Block, Document, Place
 
 MARK: Final = b'{"cumulo":'
 FORMAT: Final = 1
@@ -25,6 +25,8 @@ def pack_document(document: Document) -> bytes:
         "metadata": dict(document.metadata),
         "blocks": [astuple(block) for block in document.blocks],
     }
+    if document.places:
+        head["places"] = [astuple(place) for place in document.places]
     line = json.dumps(head, ensure_ascii=False, separators=(",", ":"))
     return f"{line}\n{document.text}".encode()
 
@@ -45,6 +47,7 @@ def unpack_document(content: bytes) -> Document:
         tuple(Block(*block) for block in head["blocks"]),
         head["title"],
         head["metadata"],
+        tuple(Place(*place) for place in head.get("places", ())),
     )
 
 

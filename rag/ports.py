@@ -15,17 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.filters import Filter
-from rag.types import (
-    Batch,
-    Blob,
-    Candidate,
-    Chunk,
-    Embedded,
-    Metadata,
-    Role,
-    Search,
-    SparseMatrix,
-)
+from rag.types import Blob, Candidate, Chunk, Metadata, Role
+from rag.vectors import Batch, Embedded, Search, SparseMatrix
 
 
 @dataclass(frozen=True, slots=True)

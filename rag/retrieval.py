@@ -22,7 +22,8 @@ from rag.filters import EVERYTHING, And, Filter, matches
 from rag.fusion import Fused, fuse, reciprocal_rank
 from rag.ports import Candidates, Embedder, Index, SparseEncoder
 from rag.settings import Retrieval as RetrievalSettings
-from rag.types import Candidate, Chunk, Generation, Hit, Query, Retrieved, Search
+from rag.types import Candidate, Chunk, Generation, Hit, Query, Retrieved
+from rag.vectors import Search
 
 MAX_ROUNDS = 3
 """Searches of growing depth after the first, while verification leaves fewer than k."""

@@ -57,7 +57,6 @@ class Runtime:
             settings.retrieval,
             dense_weight=fitted_dense_weight() if weight is None else weight,
         )
-        self._folders = Folders(models=settings.model_dir, cache=settings.data_dir / "cache")
         self._embedders: dict[str, Embedder] = {}
         self._sparse: dict[str, SparseEncoder] = {}
         self._stores: dict[str, VectorStore] = {}
@@ -68,8 +67,7 @@ class Runtime:
     def named_embedder(self, name: str) -> Embedder:
         """Open a configured embedder."""
         if name not in self._embedders:
-            plugin = _configured("embedders", name, self.settings.embedders)
-            made = make_plugin("embedders", plugin.kind, plugin.options, self._folders)
+            made = configured_embedder(self.settings, name)
             self._embedders[name] = RetryingEmbedder(made, name, self.settings.embedding)
         return self._embedders[name]
 
@@ -188,6 +186,14 @@ def _check_not_lost(catalog: Path) -> None:
                 f"the catalog {catalog} is lost, and {folder.name}/ still has documents",
                 hint="restore a backup: rag restore, with another --data-dir; or remove the folder",
             )
+
+
+def configured_embedder(settings: Settings, name: str) -> Embedder:
+    """Open an embedder by its configured name, as it is: no failing call is tried again."""
+    plugin = _configured("embedders", name, settings.embedders)
+    folders = Folders(models=settings.model_dir, cache=settings.data_dir / "cache")
+    embedder: Embedder = make_plugin("embedders", plugin.kind, plugin.options, folders)
+    return embedder
 
 
 def _configured(what: str, name: str, plugins: dict[str, Plugin]) -> Plugin:

@@ -63,6 +63,30 @@ class Chunking(BaseModel):
     """Size that chunks grow to; the embedder's own limit is never exceeded."""
     min_tokens: int = Field(default=64, ge=1)
     """A heading starts a new chunk once the current one has this many."""
+    table_tokens: int = Field(default=1536, ge=0)
+    """A table up to this size stays in one chunk, even beyond the embedder's limit."""
+
+
+class Parsing(BaseModel):
+    """How files are read: in processes of their own, each with these limits."""
+
+    model_config = ConfigDict(extra="forbid")
+    workers: int = Field(default_factory=lambda: max(1, min(8, os.cpu_count() or 1)), ge=1)
+    """Files parsed at once; by default one for each processor, at most 8."""
+    memory_mb: int = Field(default=1024, ge=256)
+    """Address space of one process, in MiB."""
+    cpu_s: float = Field(default=12.0, gt=0)
+    """Processor time for one file, and one second more for each MiB of it."""
+    wall_s: float = Field(default=60.0, gt=0)
+    """Seconds to wait for one file, and one more for each MiB of it."""
+    passwords: list[SecretStr] = []
+    """Tried on encrypted files."""
+    parsers: dict[str, str] = {}
+    """Your own parsers: endings of names (`.xyz`) to functions (`package.module:function`)."""
+    ocr: bool = True
+    """Read scanned pages and images, where Tesseract is installed."""
+    ocr_languages: list[str] = []
+    """Tesseract's names, such as `eng`; by default those of the script that is found."""
 
 
 class Retrieval(BaseModel):
@@ -137,6 +161,7 @@ class Settings(BaseSettings):
     defaults: Defaults = Defaults()
     chunking: Chunking = Chunking()
     retrieval: Retrieval = Retrieval()
+    parsing: Parsing = Parsing()
     embedding: Embedding = Embedding()
     blobs: Blobs = Blobs()
     vector_cache: VectorCache = VectorCache()

@@ -1,28 +1,24 @@
 """The nouns of the house: frozen, slotted, already valid when they exist.
 
 Identifiers are lower-case UUID strings, times are epoch seconds, offsets are characters of the
-parsed text, matrices are float32 and C-contiguous with rows of length one.
+parsed text. Vectors are in `rag.vectors`.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
-
-from rag.errors import IndexMismatch
 from rag.filters import EVERYTHING, And, Eq, Filter, In, Value
 
-Matrix: TypeAlias = npt.NDArray[np.float32]
 Metadata: TypeAlias = Mapping[str, Value]
 Mode: TypeAlias = Literal["dense", "sparse", "hybrid"]
 Role: TypeAlias = Literal["query", "passage"]
 BlockKind: TypeAlias = Literal["heading", "paragraph", "code", "table", "list", "quote"]
+PlaceKind: TypeAlias = Literal["page", "slide", "sheet"]
 
 NAMESPACE = uuid.UUID("8f0e4d2c-6b1f-5d3a-9c57-2f8f3d0a7b11")
 PUBLIC = "public"
@@ -77,6 +73,25 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where in its file a text stands, from `start` on until the next place."""
+
+    start: int
+    """Character of the text."""
+    kind: PlaceKind
+    number: int
+    """1 is the first page, slide or sheet of the file."""
+    label: str = ""
+    """Name of a sheet."""
+    row: int = 0
+    """Of cells: the row (1 is the first) of the text's first line; each line is one row more."""
+    column: int = 0
+    """Of cells: the first column, 1 is A."""
+    columns: int = 0
+    """Of cells: how many columns there are."""
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """Text and structure of one blob; `blocks` are in order and do not overlap."""
 
@@ -85,6 +100,8 @@ class Document:
     title: str | None = None
     """From the content, never from the file name."""
     metadata: Metadata = field(default_factory=dict)
+    places: tuple[Place, ...] = ()
+    """In order of `start`; text before the first has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +116,8 @@ class Span:
     """Title, heading path and span: what encoders read."""
     tokens: int
     """Of the embedded text."""
+    words: str = ""
+    """What the sparse encoder reads, where it is more than the embedded text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,93 +132,13 @@ class Chunk:
     end: int
     text: str
     heading: tuple[str, ...] = ()
+    places: tuple[Place, ...] = ()
+    """Where in the file the text stands; `start` is a character of the document's text."""
 
 
 def chunk_id(generation_id: str, document_id: str, attempt: int, ordinal: int) -> str:
     """Name a chunk so that every version of every document has ids of its own."""
     return name_uuid(generation_id, document_id, attempt, ordinal)
-
-
-# --- vectors -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class SparseMatrix:
-    """Rows of (term, weight) pairs: row i is `terms[indptr[i]:indptr[i+1]]`, terms ascending."""
-
-    indptr: npt.NDArray[np.int64]
-    terms: npt.NDArray[np.uint32]
-    weights: npt.NDArray[np.float32]
-
-    def __len__(self) -> int:
-        return len(self.indptr) - 1
-
-    def row(self, i: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]:
-        """Return the terms and weights of one row, as views."""
-        span = slice(self.indptr[i], self.indptr[i + 1])
-        return self.terms[span], self.weights[span]
-
-    def take(self, rows: Sequence[int]) -> SparseMatrix:
-        """Copy some rows, in the order given."""
-        return SparseMatrix.from_rows([self.row(i) for i in rows])
-
-    @staticmethod
-    def stack(parts: Sequence[SparseMatrix]) -> SparseMatrix:
-        """Put matrices below each other."""
-        return SparseMatrix.from_rows([part.row(i) for part in parts for i in range(len(part))])
-
-    @staticmethod
-    def from_rows(
-        rows: Sequence[tuple[npt.NDArray[np.uint32], npt.NDArray[np.float32]]],
-    ) -> SparseMatrix:
-        """Stack rows of (terms, weights)."""
-        indptr = np.zeros(len(rows) + 1, np.int64)
-        np.cumsum([len(terms) for terms, _ in rows], out=indptr[1:])
-        return SparseMatrix(
-            indptr,
-            np.concatenate([terms for terms, _ in rows] or [np.empty(0, np.uint32)]),
-            np.concatenate([weights for _, weights in rows] or [np.empty(0, np.float32)]),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Embedded:
-    """Unit rows (n, dim) in the order of the texts, and the tokens that the model read."""
-
-    vectors: Matrix
-    tokens: int
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Chunks beside their vectors and the fields that filters see; checked when built."""
-
-    chunks: Sequence[Chunk]
-    fields: Sequence[Metadata]
-    """Per chunk: `tenant`, `subjects`, `document`, `attempt`, `uri`, `title`, `meta.*`."""
-    dense: Matrix
-    sparse: SparseMatrix
-
-    def __post_init__(self) -> None:
-        n = len(self.chunks)
-        if len(self.fields) != n or len(self.dense) != n or len(self.sparse) != n:
-            raise IndexMismatch(
-                f"a batch of {n} chunks has {len(self.fields)} field rows, "
-                f"{len(self.dense)} dense and {len(self.sparse)} sparse rows"
-            )
-        check_unit_rows(self.dense)
-
-
-def check_unit_rows(vectors: Matrix) -> None:
-    """Raise `IndexMismatch` unless this is a float32 matrix of finite rows of length one."""
-    if vectors.dtype != np.float32 or vectors.ndim != 2 or not vectors.flags.c_contiguous:
-        raise IndexMismatch(
-            f"vectors must be a contiguous float32 matrix, got {vectors.dtype} {vectors.shape}"
-        )
-    norms = np.einsum("ij,ij->i", vectors, vectors)
-    if not np.all(np.abs(norms - 1.0) < 1e-3):  # also false for NaN and infinity
-        row = int(np.argmax(~(np.abs(norms - 1.0) < 1e-3)))
-        raise IndexMismatch(f"vector {row} has squared length {norms[row]:.4g}, not 1")
 
 
 # --- generations ---------------------------------------------------------------------------------
@@ -278,19 +217,6 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
-    """What an index is asked: one or both vectors, how deep, and the filter with scope in it."""
-
-    depth: int
-    where: Filter
-    dense: Matrix | None = None
-    """Shape (1, dim)."""
-    sparse: SparseMatrix | None = None
-    """One row of query weights."""
-    exact: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Candidate:
     """An index's row with its score in one signal; not yet known to be visible."""
 
@@ -328,6 +254,30 @@ class Retrieved:
 
 
 @dataclass(frozen=True, slots=True)
+class Location:
+    """Where in its file a quote is to be found, for people."""
+
+    kind: PlaceKind
+    number: int
+    """1 is the first page, slide or sheet."""
+    last: int
+    """The page or slide that the quote ends on."""
+    label: str = ""
+    """Name of a sheet."""
+    cells: str = ""
+    """Range in a sheet, such as `A5:F9`."""
+
+    def __str__(self) -> str:
+        if self.cells:
+            return f"{self.label}!{self.cells}" if self.label else self.cells
+        if self.label:
+            return self.label
+        if self.last > self.number:
+            return f"{self.kind}s {self.number}-{self.last}"
+        return f"{self.kind} {self.number}"
+
+
+@dataclass(frozen=True, slots=True)
 class Citation:
     """A quote and where it stands: `quote == text[start:end]` of the document's parsed text."""
 
@@ -339,7 +289,7 @@ class Citation:
     start: int
     end: int
     quote: str
-    page: int | None = None
+    location: Location | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from rag.errors import NotFound
 from rag.filters import In
 from rag.ports import Index
 from rag.runtime import Runtime
-from rag.types import Batch
+from rag.vectors import Batch
 
 SLICE: Final = 256
 """Versions whose rows are asked for at once."""

@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.errors import Rejected
-from rag.types import Batch, Chunk, Metadata, SparseMatrix
+from rag.types import Chunk, Metadata
+from rag.vectors import Batch, SparseMatrix
 
 LEVEL: Final = 6
 MODULUS: Final = 2**256

@@ -7,11 +7,14 @@ old rows leave through the outbox. Knows nothing of what was wrong with them.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from indexers.pipeline import WINDOW_TOKENS, Pipeline, Prepared, Progress, open_pipeline
+from indexers.parser import Parser
+from indexers.pipeline import WINDOW_TOKENS, Pipeline, open_pipeline, windows
+from indexers.prepared import Prepared, Progress
+from indexers.reading import Reader
 from indexers.vector_cache import VectorCache
 from rag.blobs import Blobs
 from rag.catalog.auditing import Version
@@ -64,7 +67,7 @@ class Rewriting:
         """Write documents again from their kept texts; return why some failed, by address."""
         failed: dict[str, str] = {}
         for source, mine in _by_source(versions):
-            stages = await self._stages(source, mine)
+            stages = await self._stages(source)
             window: list[Prepared] = []
             for version in mine:
                 window.append(await asyncio.to_thread(self._prepare, stages, version))
@@ -78,26 +81,30 @@ class Rewriting:
     async def from_originals(self, versions: Sequence[Version]) -> dict[str, str]:
         """Parse documents again from their kept originals; return why some failed, by address."""
         failed: dict[str, str] = {}
-        for source, mine in _by_source(versions):
-            stages = await self._stages(source, mine)
-            changes = [_changed(version) for version in mine]
-            known = {version.external_id: replace(_known(version), digest="") for version in mine}
-            async for window in stages.windows(changes, known, asyncio.Event()):
-                await _write(stages, window)
-            failed |= dict(stages.progress.failures)
+        parser = Parser(self.runtime.settings.parsing)
+        try:
+            for source, mine in _by_source(versions):
+                stages = await self._stages(source)
+                kept = KeptOriginals(source.kind, source.root, mine, self.runtime.originals)
+                known = {v.external_id: replace(_known(v), digest="") for v in mine}
+                reader = Reader(kept, parser, stages.cutter, known, stages.progress)
+                async for window in windows(_wanted(reader, mine), asyncio.Event()):
+                    await _write(stages, window)
+                failed |= dict(stages.progress.failures)
+        finally:
+            await parser.close()
         return failed
 
     def has_structure(self, version: Version) -> bool:
         """Tell whether the kept text is enough to cut the document again."""
         return has_structure(self.runtime.texts.get(version.document_id, version.text_digest))
 
-    async def _stages(self, source: Source, versions: Sequence[Version]) -> Pipeline:
+    async def _stages(self, source: Source) -> Pipeline:
         return await asyncio.to_thread(
             open_pipeline,
             self.runtime,
             self.collection,
             source=source,
-            connector=KeptOriginals(source.kind, source.root, versions, self.runtime.originals),
             index=self.index,
             cache=self.cache,
             progress=Progress(),
@@ -110,7 +117,21 @@ class Rewriting:
         if version.original_digest is not None:
             original = self.runtime.originals.get(version.document_id, version.original_digest)
         document = unpack_document(parsed)
-        return stages.cut(_changed(version), _known(version), version.digest, original, document)
+        return stages.cutter.cut(
+            _changed(version), _known(version), version.digest, original, document
+        )
+
+
+async def _wanted(reader: Reader, versions: Sequence[Version]) -> AsyncIterator[Prepared]:
+    """Read the originals; of what is inside them, nothing is written."""
+    changes = deque(_changed(version) for version in versions)
+    while changes:
+        async for prepared in reader.read(changes, asyncio.Event()):
+            if prepared.container is None:
+                yield prepared
+        for prepared in reader.findings.held:
+            yield prepared
+        reader.findings.held.clear()
 
 
 async def _write(stages: Pipeline, window: Sequence[Prepared]) -> None:

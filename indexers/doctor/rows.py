@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from rag.filters import EVERYTHING, Filter
 from rag.ports import Index
-from rag.types import Batch, Metadata, SparseMatrix
+from rag.types import Metadata
+from rag.vectors import Batch, SparseMatrix
 
 ROW = struct.Struct("<QqqQQ")
 MASK = 2**64 - 1

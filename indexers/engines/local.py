@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-from indexers.pipeline import Embedded, Prepared
+from indexers.prepared import Embedded, Prepared
 
 EMBEDDING = 2  # windows under way at once
 

@@ -1,85 +1,75 @@
 """From the bytes of a file to text with structure.
 
-Knows which media types can be read and which module reads each; nothing of their syntax.
+Knows which parser reads what, and that a long text is continued in another document; nothing of
+any format. All of it computes, and is meant to run in a process of its own (`indexers.parser`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
 
-from indexers.parsing.decoding import HEAD, binary_format
-from indexers.parsing.html import parse_html
-from indexers.parsing.markdown import parse_markdown
-from indexers.parsing.text import parse_text
+from indexers.parsing.composing import documents
+from indexers.parsing.content import Content, Member, ParseOptions
+from indexers.parsing.detecting import detect
+from indexers.parsing.formats import FORMATS, parser_of
+from indexers.parsing.language import detect_language
+from indexers.parsing.mediatypes import OLE_ENCRYPTED, TEXT
 from rag.errors import UnreadableDocument
 from rag.types import Blob, Document
 
-MARKDOWN = "text/markdown"
-HTML = "text/html"
-TEXT = "text/plain"
-
-PARSERS: Mapping[str, Callable[[bytes], Document]] = {
-    MARKDOWN: parse_markdown,
-    HTML: parse_html,
-    TEXT: parse_text,
-}
-EXTENSIONS: Mapping[str, str] = {
-    ".md": MARKDOWN,
-    ".markdown": MARKDOWN,
-    ".mdown": MARKDOWN,
-    ".mkd": MARKDOWN,
-    ".html": HTML,
-    ".htm": HTML,
-    ".xhtml": HTML,
-    ".txt": TEXT,
-    ".text": TEXT,
-    ".log": TEXT,
-    ".rst": TEXT,
-    ".adoc": TEXT,
-    ".asciidoc": TEXT,
-    ".org": TEXT,
-}
+LANGUAGE = "meta.lang"
+NEUTRAL = ("", "application/octet-stream", "binary/octet-stream")
+"""Declared types that say nothing."""
 
 
-def media_type(name: str, head: bytes) -> str | None:
-    """Return the type of a file by its name's ending and its first bytes; None: cannot be read.
-
-    A name without an ending (README, LICENSE) is judged by the bytes alone.
-    """
-    if binary_format(head[:HEAD]) is not None:
-        return None
-    ending = _ending(name)
-    if not ending:
-        start = head[:HEAD].lstrip().lower()
-        return HTML if start.startswith((b"<!doctype html", b"<html")) else TEXT
-    return EXTENSIONS.get(ending)
-
-
-def parse(blob: Blob) -> Iterator[Document | Blob]:
-    """Yield the document that the blob holds; a title that its source gave stands above its own.
+def parse(blob: Blob, options: ParseOptions | None = None) -> Iterator[Document | Member]:
+    """Yield the document that the blob holds, those that continue it, and the files inside it.
 
     Raise `UnreadableDocument` when the type is not supported or the content is not what it should
-    be, and `OSError` when the file cannot be read.
+    be, and `OSError` when the file cannot be read. A title that the blob's source gave stands
+    above the document's own.
     """
-    data = blob.read()
-    kind = blob.media_type.partition(";")[0].strip().lower()
-    if kind not in PARSERS:
-        kind = media_type(blob.uri, data[:HEAD]) or kind
-    if kind not in PARSERS:
-        raise _unsupported(blob, data)
-    document = PARSERS[kind](data)
-    yield replace(document, title=blob.title) if blob.title else document
+    content = Content(blob.read(), name=PurePath(blob.uri).name, options=options)
+    yield from parse_content(content, blob.media_type, title=blob.title)
 
 
-def _ending(name: str) -> str:
-    return PurePath(name).suffix.lower()
+def parse_content(
+    content: Content, declared: str, *, title: str | None = None
+) -> Iterator[Document | Member]:
+    """Do the same for bytes that need not be in memory; `declared` is their source's media type."""
+    ending = PurePath(content.name).suffix.lower()
+    kind = media_type(content, declared)
+    parser = parser_of(kind or "", content.options.parsers.get(ending))
+    if parser is None:
+        raise _unsupported(kind, content.name)
+    for found in documents(parser(content)):
+        yield found if isinstance(found, Member) else _described(found, title)
 
 
-def _unsupported(blob: Blob, data: bytes) -> UnreadableDocument:
-    found = binary_format(data[:HEAD]) or _ending(blob.uri) or blob.media_type or "unknown"
+def media_type(content: Content, declared: str = "") -> str | None:
+    """Tell the type by content and name; a declared one decides where those leave it open."""
+    found = detect(content.name, content)
+    given = declared.partition(";")[0].strip().lower()
+    if given in NEUTRAL or given not in FORMATS:
+        return found
+    return given if found in (None, TEXT) else found
+
+
+def _described(document: Document, title: str | None) -> Document:
+    """Add what the source or the text itself can say, and the document does not."""
+    metadata = document.metadata
+    if LANGUAGE not in metadata and (language := detect_language(document.text)) is not None:
+        metadata = {**metadata, LANGUAGE: language}
+    return replace(document, title=title or document.title, metadata=metadata)
+
+
+def _unsupported(kind: str | None, name: str) -> UnreadableDocument:
+    ending = PurePath(name).suffix.lower()
+    what = kind or (f"{ending} content" if ending else "binary content")
     return UnreadableDocument(
-        f"{found} content ({blob.media_type or 'no media type'}) cannot be read",
-        hint="supported are " + ", ".join(sorted(EXTENSIONS)) + " and text without an ending",
+        f"{what} cannot be read",
+        code="encrypted" if kind == OLE_ENCRYPTED else "unsupported",
+        hint="docs/formats.md lists the formats",
     )

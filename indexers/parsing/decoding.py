@@ -1,17 +1,25 @@
 """From bytes to text: which encoding they are in, and whether they are text at all.
 
-Knows byte order marks, binary formats and encodings; nothing of markup.
+Knows byte order marks, binary formats and which evidence of an encoding is believed; nothing of
+markup. How encodings are guessed that nothing names is the business of `encodings`.
 """
 
 from __future__ import annotations
 
 import codecs
+import io
 import re
+import unicodedata
+from typing import TextIO
 
+from indexers.parsing.content import Content
+from indexers.parsing.encodings import escaped_encoding, guessed_encoding
 from rag.errors import UnreadableDocument
 
 HEAD = 8192
 """Bytes at the beginning that tell text from binary content."""
+SAMPLE = 1 << 16
+"""Bytes that decide on the encoding of a text that is read piece by piece."""
 
 _BOMS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -57,23 +65,48 @@ _SUPERSETS = {
     "euc_kr": "cp949",
 }
 
-
 MAX_CONTROLS = 0.1
-FEW_LETTERS = 6
+MIN_BARE_UTF16 = 32
 _CONTROLS = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
-_HIGH = re.compile(rb"[\x80-\xff]")
+_DROPPED = re.compile(r"\x1b\[[0-9;?]{0,32}[@-~]|[\0-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+"""Control characters, and the sequences by which terminals change colour."""
+_USUAL_UTF16 = frozenset("\n\r\t ,.\u3001\u3002\uff0c")
 
 
 def decode(data: bytes, *, declared: str | None = None) -> str:
-    """Decode a document and normalise it: newlines are `\\n`, NUL and the mark are gone.
+    """Decode a document and clean it: newlines are `\\n`, control characters and the mark are gone.
 
     `declared` is what the document says of itself; it is believed where it can be true.
     Raise `UnreadableDocument` when the bytes are binary or in no encoding that can be recognised.
     """
-    if (found := binary_format(data[:HEAD])) is not None:
-        raise UnreadableDocument(f"the content is binary ({found}), wanted text")
-    text = _decode(data, declared)
-    return text.removeprefix("\ufeff").replace("\0", "").replace("\r\n", "\n").replace("\r", "\n")
+    encoding = _encoding(data, data, declared, is_whole=True)
+    text = data.decode(encoding, errors="replace").removeprefix("\ufeff")
+    return cleaned(text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def open_text(content: Content, *, declared: str | None = None) -> TextIO:
+    """Open a file to be read as text piece by piece; newlines are `\\n`, see also `cleaned`.
+
+    The first 64 KiB decide on the encoding or, where they are plain ASCII, the first 64 KiB with
+    another character; what does not fit it later is replaced. Raise as `decode` does.
+    """
+    encoding = _encoding(
+        content.head(HEAD), _telling(content), declared, is_whole=content.size <= SAMPLE
+    )
+    text = io.TextIOWrapper(content.open(), encoding=encoding, errors="replace", newline=None)
+    if text.read(1) != "\ufeff":
+        text.seek(0)
+    return text
+
+
+def head_text(head: bytes) -> str:
+    """Decode the beginning of a text far enough to see its ASCII characters, whatever it is in."""
+    return head.decode(bom_encoding(head) or _bare_utf16(head) or "latin-1", errors="replace")
+
+
+def cleaned(text: str) -> str:
+    """Drop control characters but white space; those that part lines become newlines or blanks."""
+    return _DROPPED.sub("", text.replace("\x85", "\n").replace("\v", " "))
 
 
 def binary_format(head: bytes) -> str | None:
@@ -91,6 +124,15 @@ def bom_encoding(head: bytes) -> str | None:
     return next((encoding for bom, encoding in _BOMS if head.startswith(bom)), None)
 
 
+def _telling(content: Content) -> bytes:
+    """Return the first 64 KiB that are not plain ASCII; the first of all where there are none."""
+    with content.open() as file:
+        head = sample = file.read(SAMPLE)
+        while sample.isascii() and sample:
+            sample = file.read(SAMPLE)
+    return sample or head
+
+
 def _bare_utf16(head: bytes) -> str | None:
     """Recognise UTF-16 without a mark: of Latin text, every second byte is NUL.
 
@@ -99,26 +141,51 @@ def _bare_utf16(head: bytes) -> str | None:
     even, odd = head[0::2].count(0), head[1::2].count(0)
     few, many = sorted((even, odd))
     if not many or many < len(head) * 0.15 or few > many * 0.02:
-        return None
+        return _bare_utf16_of_other_scripts(head)
     encoding = "utf-16-le" if odd > even else "utf-16-be"
     text = head.decode(encoding, errors="replace")
     return encoding if len(_CONTROLS.findall(text)) <= len(text) * MAX_CONTROLS else None
 
 
-def _decode(data: bytes, declared: str | None) -> str:
-    for encoding in _certain(data, declared):
+def _bare_utf16_of_other_scripts(head: bytes) -> str | None:
+    """Recognise UTF-16 by its newlines, blanks, commas, and by having only characters that exist.
+
+    Most bytes of a binary file that is mainly ASCII would be printable, too.
+    """
+    if len(head) < MIN_BARE_UTF16 or sum(0x20 <= b < 0x7F for b in head) > len(head) * 0.8:
+        return None
+    for encoding in ("utf-16-le", "utf-16-be"):
+        text = head[: len(head) & ~1].decode(encoding, errors="replace")
+        usual = sum(char in _USUAL_UTF16 for char in text)
+        strange = sum(unicodedata.category(c)[0] == "C" and c not in "\n\r\t" for c in text)
+        if usual > len(text) * 0.02 and strange + text.count("\ufffd") <= len(text) * 0.01:
+            return encoding
+    return None
+
+
+def _encoding(head: bytes, data: bytes, declared: str | None, *, is_whole: bool) -> str:
+    """Decide on the encoding of data; a last character may be cut off unless it is the whole."""
+    if (found := binary_format(head[:HEAD])) is not None:
+        raise UnreadableDocument(f"the content is binary ({found}), wanted text")
+    for encoding in _certain(head, data, declared):
         try:
-            return data.decode(encoding)
+            codecs.getincrementaldecoder(encoding)("strict").decode(data, final=is_whole)
         except UnicodeDecodeError:
             continue
+        return encoding
     mended = data.decode("utf-8", errors="replace")
     # One damaged place in a long UTF-8 text must not turn every other letter into noise.
     if mended.count("\ufffd") * 10 < len(data) - len(mended):
-        return mended
-    return _detect(data)
+        return "utf-8"
+    guess = guessed_encoding(data, is_whole=is_whole)
+    if guess is None:
+        raise UnreadableDocument(
+            "the content is in no encoding that can be recognised", hint="save it as UTF-8"
+        )
+    return guess
 
 
-def _certain(data: bytes, declared: str | None) -> list[str]:
+def _certain(head: bytes, data: bytes, declared: str | None) -> list[str]:
     """List the encodings to try strictly, the most credible first."""
     encodings = ["utf-8"]
     if (claim := _claimed(declared)) == "cp1252":
@@ -126,9 +193,11 @@ def _certain(data: bytes, declared: str | None) -> list[str]:
         encodings.append(claim)
     elif claim is not None:
         encodings.insert(0, claim)
-    if (bare := _bare_utf16(data[:HEAD])) is not None:
+    if data.isascii() and (escaped := escaped_encoding(data)) is not None:
+        encodings.insert(0, escaped)
+    if (bare := _bare_utf16(head[:HEAD])) is not None:
         encodings.insert(0, bare)
-    if (marked := bom_encoding(data)) is not None:
+    if (marked := bom_encoding(head)) is not None:
         encodings.insert(0, marked)
     return encodings
 
@@ -140,25 +209,3 @@ def _claimed(name: str | None) -> str | None:
         return None
     codec = _SUPERSETS.get(codec, codec)
     return codec if _DECLARABLE.fullmatch(codec) else None
-
-
-def _detect(data: bytes) -> str:
-    from charset_normalizer import from_bytes
-
-    if len(_HIGH.findall(data)) < FEW_LETTERS:  # too little to tell encodings apart by
-        return data.decode("cp1252", errors="replace")
-    guesses = from_bytes(data, cp_exclusion=["utf_7"])
-    best = guesses.best()
-    if best is None:
-        raise UnreadableDocument(
-            "the content is in no encoding that can be recognised", hint="save it as UTF-8"
-        )
-    # Western text often reads equally well in cp1250 and cp1252; the latter is far more used.
-    western = (
-        guess
-        for guess in guesses
-        if guess.encoding == "cp1252"
-        and guess.chaos <= best.chaos
-        and guess.coherence >= best.coherence
-    )
-    return str(next(western, best))

@@ -1,22 +1,27 @@
 """HTML: what a reader sees of a page, as headings, paragraphs, lists, tables, quotes and code.
 
 Knows which elements are shown and what each means for the text; the text itself is composed here,
-with the Markdown marks of headings, lists, tables and quotes. Navigation and hidden parts are
-left out.
+with the Markdown marks of headings, lists, tables and quotes. Navigation, hidden parts and what
+frames the content are left out.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
-from selectolax.lexbor import LexborHTMLParser
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from indexers.parsing.composing import Part, compose
+from indexers.parsing.boilerplate import Frame
+from indexers.parsing.composing import compose
+from indexers.parsing.content import Content, Part, Properties, Yielded
 from indexers.parsing.decoding import HEAD, decode
-from indexers.parsing.metadata import metadata
-from indexers.parsing.visible import VisibleText, collapsed, tags
-from rag.filters import Value
-from rag.types import Document
+from indexers.parsing.elements import tags
+from indexers.parsing.html_head import read_head
+from indexers.parsing.visible import VisibleText
+from rag.types import Document, Metadata
 
 MAX_DEPTH = 256
 
@@ -24,45 +29,88 @@ _CHARSET = re.compile(
     rb"""(?:<meta[^<>]*?charset|<\?xml[^<>]*?encoding)\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE
 )
 _ELEMENT = re.compile(r"<(/?)([A-Za-z][^\s/<>]*)[^<>]*>?")
-_NEVER_DEEP = tags(
-    "area base br col embed hr img input link meta source track wbr "  # have no content
+_VOID = tags("area base br col embed hr img input link meta param source track wbr")
+_CLOSED = re.compile(r"<([A-Za-z][\w:.-]*)((?:\s[^<>]*)?)/>")
+"""In XML, an element without content; HTML would take what follows for its content."""
+_NEVER_DEEP = _VOID | tags(
     "p li dt dd tr td th thead tbody tfoot option rt rp html head body"  # end themselves
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What there is on a page."""
+
+    parts: list[Part]
+    title: str | None
+    metadata: Metadata
+
+
 def parse_html(data: bytes) -> Document:
     """Read a page. Its encoding is that of the mark, of its own claim, or the detected one."""
+    page = read_page(data)
+    return replace(compose(page.parts), title=page.title, metadata=page.metadata)
+
+
+def parse_page(content: Content) -> Iterator[Yielded]:
+    """Read a file that is a page."""
+    page = read_page(content.read())
+    yield Properties(page.title, page.metadata)
+    yield from page.parts
+
+
+def read_page(data: bytes, *, charset: str | None = None, whole: bool = False) -> Page:
+    """Read a page or a piece of one.
+
+    `charset`: what those say who deliver the page; it stands above the page's own claim. `whole`:
+    all that is shown is content, as in a mail or a book. Raise `UnreadableDocument` when the bytes
+    are no text.
+    """
     claim = _CHARSET.search(data[:HEAD])
-    source = decode(data, declared=claim[1].decode("ascii", "ignore") if claim else None)
+    declared = charset or (claim[1].decode("ascii", "ignore") if claim else None)
+    source = decode(data, declared=declared)
+    if source.lstrip().startswith("<?xml"):
+        source = _CLOSED.sub(_opened, source)
     tree = LexborHTMLParser(_flattened(source))
-    text, blocks = compose(_parts(tree))
-    title = _head_title(tree)
-    if title is None:
-        title = next((b.label for b in blocks if b.level == 1 and b.label), None)
-    return Document(text=text, blocks=blocks, title=title, metadata=_properties(tree))
+    parts = _parts(tree, whole=whole)
+    title, fields = read_head(tree)
+    return Page(parts, title or _first_heading(parts), fields)
 
 
-def _parts(tree: LexborHTMLParser) -> list[Part]:
+def _parts(tree: LexborHTMLParser, *, whole: bool) -> list[Part]:
     """Read the main part of the page where it names exactly one, the whole page otherwise."""
-    named = tree.css("main, [role=main]")
-    parts = VisibleText().read(named[0]) if len(named) == 1 else []
-    return parts or (VisibleText().read(tree.body) if tree.body is not None else [])
+    if tree.body is None:
+        return []
+    named = [] if whole else tree.css("main, [role=main]")
+    return (len(named) == 1 and _read(tree, named[0], whole)) or _read(tree, tree.body, whole)
 
 
-def _head_title(tree: LexborHTMLParser) -> str | None:
-    """Return the content of the head's title (drawings in the body have titles, too)."""
-    node = tree.head.css_first("title") if tree.head is not None else None
-    return (collapsed(node.text()) or None) if node is not None else None
+def _read(tree: LexborHTMLParser, root: LexborNode, whole: bool) -> list[Part]:
+    text = VisibleText()
+    parts = text.read(root)
+    return parts if whole else Frame(parts, text.boxes, _places(tree)).content()
 
 
-def _properties(tree: LexborHTMLParser) -> dict[str, Value]:
-    found: dict[object, object] = {}
-    if tree.root is not None and (lang := tree.root.attributes.get("lang")):
-        found["lang"] = lang.strip()
-    described = tree.css_first('meta[name="description" i]')
-    if described is not None and (content := described.attributes.get("content")):
-        found["description"] = collapsed(content)
-    return metadata(found)
+def _places(tree: LexborHTMLParser) -> Callable[[str], bool]:
+    """Tell whether the page has an element of a name; they are gathered when first asked for."""
+    found: set[str | None] = set()
+
+    def has_place(name: str) -> bool:
+        if not found:
+            found.add("")
+            found.update(node.attributes.get("id") for node in tree.css("[id]"))
+            found.update(node.attributes.get("name") for node in tree.css("a[name]"))
+        return name in found or unquote(name) in found
+
+    return has_place
+
+
+def _first_heading(parts: list[Part]) -> str | None:
+    return next((part.label for part in parts if part.level == 1 and part.label), None)
+
+
+def _opened(tag: re.Match[str]) -> str:
+    return tag[0] if tag[1].lower() in _VOID else f"<{tag[1]}{tag[2]}></{tag[1]}>"
 
 
 def _flattened(source: str) -> str:

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from indexers.parsing.composing import Part, compose
+from indexers.parsing.composing import compose
+from indexers.parsing.content import Content, Part
 from indexers.parsing.decoding import decode
 from indexers.parsing.frontmatter import load_front_matter, split_front_matter
 from indexers.parsing.links import normalised, without_comments, without_targets
@@ -47,10 +49,10 @@ def parse_markdown(data: bytes) -> Document:
         parts.insert(0, Part("paragraph", front))
     title = _title(properties.get("title"))
     fields = metadata({name: value for name, value in properties.items() if name != "title"})
-    text, blocks = compose(parts)
+    page = compose(parts)
     if title is None:
-        title = next((b.label for b in blocks if b.level == 1 and b.label), None)
-    return Document(text=text, blocks=blocks, title=title, metadata=fields)
+        title = next((b.label for b in page.blocks if b.level == 1 and b.label), None)
+    return replace(page, title=title, metadata=fields)
 
 
 def _title(value: object) -> str | None:
@@ -172,3 +174,8 @@ def _inline_parser() -> MarkdownIt:
     parser = MarkdownIt("commonmark")
     parser.parseInline("its first use completes it, before other threads see it")
     return parser
+
+
+def parse_source(content: Content) -> Iterator[Document]:
+    """Yield the whole text as one document."""
+    yield parse_markdown(content.read())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from indexers.parsing.content import Content
 from indexers.parsing.decoding import decode
 from rag.types import Block, Document
 
@@ -29,3 +30,15 @@ def _paragraphs(text: str) -> Iterator[Block]:
         position += len(line) + 1
     if start is not None:
         yield Block("paragraph", start, end)
+
+
+def parse_plain(content: Content) -> Iterator[Document]:
+    """Yield the whole text as one document."""
+    yield parse_text(content.read())
+
+
+def parse_code(content: Content) -> Iterator[Document]:
+    """Yield a program or settings as one block of code."""
+    text = decode(content.read())
+    blocks = (Block("code", 0, len(text.rstrip())),) if text.strip() else ()
+    yield Document(text=text, blocks=blocks)

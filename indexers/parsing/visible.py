@@ -7,45 +7,43 @@ keeps its own stack, so the depth of a page is no matter.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
 from selectolax.lexbor import LexborNode
 
-from indexers.parsing.composing import Part
-
-
-def tags(names: str) -> frozenset[str]:
-    """Return the set of the tag names in a line."""
-    return frozenset(names.split())
-
-
-_HIDDEN = tags(
-    "head script style template noscript nav footer svg math iframe object embed canvas audio "
-    "video button select textarea input datalist map -comment -doctype"
+from indexers.parsing.boilerplate import CONTAINERS, MIN_PROSE, Box, Words
+from indexers.parsing.content import Part
+from indexers.parsing.elements import (
+    BLOCKS,
+    BREAK,
+    REPLACED,
+    Attributes,
+    children,
+    collapsed,
+    is_hidden,
+    replacement,
+    shown_text,
 )
-_HIDING_STYLE = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
+from indexers.parsing.html_tables import table_parts
+
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_BLOCKS = tags(
-    "address article aside blockquote body caption center dd details dialog div dl dt fieldset "
-    "figcaption figure form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu ol p pre "
-    "section summary table tbody td tfoot th thead tr ul"
-)
 _LISTS = frozenset({"ul", "ol", "menu"})
-_LAYOUT = "table, h1, h2, h3, h4, pre"
-_BREAK = "\v"
-_SPACE = re.compile(r"[ \t\n\r\f\v]+")
-
-
-def collapsed(text: str) -> str:
-    """Return the text as a browser shows it: one blank for any run of white space."""
-    return _SPACE.sub(" ", text).strip(" ")
+_WORD = re.compile(r"\w")
 
 
 class VisibleText:
     """Reads one tree: words gather until a block begins or ends, which makes them a part."""
 
     def __init__(self) -> None:
-        self._parts: list[Part] = []
+        self.parts: list[Part] = []
+        """What is shown, in reading order."""
+        self.boxes: list[Box] = []
+        """The blocks that hold the parts, each before those inside it."""
+        self._open_boxes: list[Box] = []
         self._words: list[str] = []
+        self._count = Words()
+        """Of the words that gather."""
+        self._is_link = False
         self._quotes = 0
         self._lists: list[int | None] = []
         """The open lists, outermost first: the number of the last item, None where unnumbered."""
@@ -55,6 +53,7 @@ class VisibleText:
 
     def read(self, root: LexborNode) -> list[Part]:
         """Return the parts of what is shown inside the element."""
+        self._open_box(root.tag or "", root.attributes)
         stack = [(root, False)]
         while stack:
             node, is_done = stack.pop()
@@ -62,33 +61,71 @@ class VisibleText:
             if is_done:
                 self._leave(tag)
             elif self._enter(node, tag):
-                stack.append((node, True))
-                stack.extend((child, False) for child in _children(node))
+                if tag in BLOCKS or tag == "a":
+                    stack.append((node, True))
+                stack.extend((child, False) for child in children(node))
         self._flush()
-        return self._parts
+        self._close_box()
+        return self.parts
 
     def _enter(self, node: LexborNode, tag: str) -> bool:
         """Take note of an element or text that begins; return whether to go inside."""
         if tag == "-text":
-            self._words.append(node.text_content or "")
+            self._say(node.text_content or "")
             return False
-        if is_hidden(node, tag):
+        attributes = node.attributes
+        if is_hidden(tag, attributes):
             return False
         if tag == "br":
-            self._words.append(_BREAK)
-        elif tag == "img":
-            self._words.append(node.attributes.get("alt") or "")
-        if tag not in _BLOCKS:
+            self._words.append(BREAK)
+        elif tag in REPLACED:
+            self._say(replacement(node, tag))
+            return False
+        elif tag == "a" and (href := attributes.get("href")) is not None:
+            return self._open_link(node, href)
+        if tag not in BLOCKS:
             return True
         self._flush()
         if tag == "pre":
-            self._add(Part("code", _shown(node).replace(_BREAK, "\n")))
+            self._add(Part("code", shown_text(node).replace(BREAK, "\n")))
             return False
-        if tag == "table" and len(node.css(_LAYOUT)) == 1:
-            self._add(Part("table", _table(node)))
+        if tag == "table" and (found := table_parts(node)) is not None:
+            self._add_table(node, attributes, found)
             return False
+        self._open_box(tag, attributes)
         self._open(tag)
         return True
+
+    def _say(self, text: str) -> None:
+        self._words.append(text)
+        if self._is_link:
+            self._count.linked += len(text.strip())
+
+    def _open_link(self, node: LexborNode, href: str) -> bool:
+        """Count a link; a mere sign that leads to its own heading is not read."""
+        if href.startswith("#"):
+            if self._open_boxes[-1].tag in _HEADINGS and not _WORD.search(node.text()):
+                return False
+            self._count.jumps += 1
+            self._count.jump = href
+        self._count.links += 1
+        self._is_link = True
+        return True
+
+    def _open_box(self, tag: str, attributes: Attributes) -> None:
+        first = len(self.parts)
+        if self._open_boxes:
+            box = self._open_boxes[-1].holds(tag, attributes, first)
+        else:
+            box = Box(tag, attributes, 0, False, first, first)
+        self.boxes.append(box)
+        self._open_boxes.append(box)
+
+    def _close_box(self) -> None:
+        box = self._open_boxes.pop()
+        box.last, box.end = len(self.parts), len(self.boxes)
+        if self._open_boxes:
+            self._open_boxes[-1].words.add(box.words)
 
     def _open(self, tag: str) -> None:
         if tag in _LISTS:
@@ -101,7 +138,8 @@ class VisibleText:
             self._quotes += 1
 
     def _leave(self, tag: str) -> None:
-        if tag not in _BLOCKS:
+        if tag == "a":
+            self._is_link = False
             return
         self._flush(level=_HEADINGS.get(tag, 0))
         if tag in _LISTS:
@@ -111,18 +149,43 @@ class VisibleText:
                 self._add(Part("list", "\n".join(lines)))
         elif tag == "blockquote":
             self._quotes -= 1
+        self._close_box()
 
     def _flush(self, *, level: int = 0) -> None:
         """Make a part of the words that have gathered."""
-        text = "\n".join(filter(None, map(collapsed, "".join(self._words).split(_BREAK))))
-        self._words.clear()
-        if not text:
+        if not self._words:
             return
+        lines = [collapsed(line) for line in "".join(self._words).split(BREAK)]
+        count, self._count = self._count, Words()
+        self._words.clear()
+        count.text = sum(map(len, lines))
+        if not count.text:
+            return
+        is_alone = self._open_boxes[-1].tag in CONTAINERS
+        if is_alone:  # words beside blocks are a block of their own
+            self._open_box("", {})
         if level and not self._lists and not self._quotes:
-            label = collapsed(text)
+            label = " ".join(filter(None, lines))
             self._add(Part("heading", f"{'#' * level} {label}", level, label))
+            count.level = level
         else:
-            self._add(Part("paragraph", text))
+            for paragraph in _paragraphs(lines):
+                self._add(Part("paragraph", paragraph))
+            count.prose = count.text - count.linked
+        self._open_boxes[-1].words.add(_settled(count))
+        if is_alone:
+            self._close_box()
+
+    def _add_table(self, node: LexborNode, attributes: Attributes, found: list[Part]) -> None:
+        links = node.css("a[href]")
+        self._open_box("table", attributes)
+        for part in found:
+            self._add(part)
+        length = sum(len(part.text) for part in found)
+        linked = sum(len(link.text()) for link in links)
+        count = Words(length, linked, len(links), prose=length - linked)
+        self._open_boxes[-1].words.add(_settled(count))
+        self._close_box()
 
     def _add(self, part: Part) -> None:
         """Put a part where it belongs: into the open list, the open quote, or the document."""
@@ -134,54 +197,26 @@ class VisibleText:
             self._lines.extend(f"{indent}  {line}" for line in rest)
         elif self._quotes:
             quoted = "\n".join(f"> {line}" for line in part.text.split("\n"))
-            self._parts.append(Part("quote", quoted))
+            self.parts.append(Part("quote", quoted))
         else:
-            self._parts.append(part)
+            self.parts.append(part)
 
 
-def is_hidden(node: LexborNode, tag: str) -> bool:
-    """Whether a reader of the page does not see the element, or only finds his way by it."""
-    if tag in _HIDDEN:
-        return True
-    attributes = node.attributes
-    return bool(attributes) and (
-        "hidden" in attributes
-        or attributes.get("aria-hidden") == "true"
-        or attributes.get("role") == "navigation"
-        or _HIDING_STYLE.search(attributes.get("style") or "") is not None
-    )
+def _paragraphs(lines: Iterable[str]) -> Iterator[str]:
+    """Join lines; two breaks in a row part paragraphs."""
+    paragraph: list[str] = []
+    for line in lines:
+        if line:
+            paragraph.append(line)
+        elif paragraph:
+            yield "\n".join(paragraph)
+            paragraph = []
+    if paragraph:
+        yield "\n".join(paragraph)
 
 
-def _children(node: LexborNode) -> list[LexborNode]:
-    """Return the children, last first, as a stack wants them."""
-    children = list(node.iter(include_text=True))
-    children.reverse()
-    return children
-
-
-def _shown(root: LexborNode) -> str:
-    """Return the text inside an element, white space as it is, lines parted by `_BREAK`."""
-    pieces: list[str] = []
-    stack = _children(root)
-    while stack:
-        node = stack.pop()
-        tag = node.tag or ""
-        if tag == "-text":
-            pieces.append(node.text_content or "")
-        elif not is_hidden(node, tag):
-            pieces.append(_BREAK if tag == "br" or tag in _BLOCKS else "")
-            stack.extend(_children(node))
-    return "".join(pieces)
-
-
-def _table(table: LexborNode) -> str:
-    """Write a table of data in Markdown; its first row stands as the header."""
-    lines: list[str] = []
-    for row in table.css("tr"):
-        cells = [c for c in row.iter() if c.tag in ("td", "th") and not is_hidden(c, c.tag)]
-        texts = [collapsed(_shown(cell)).replace("|", "\\|") for cell in cells]
-        if any(texts):
-            lines.append(f"| {' | '.join(texts)} |")
-        if len(lines) == 1:
-            lines.append("|" + "---|" * len(cells))
-    return "\n".join(lines)
+def _settled(count: Words) -> Words:
+    """Correct what was counted before white space collapsed; a few words are no prose."""
+    count.linked = min(count.linked, count.text)
+    count.prose = count.prose if count.prose >= MIN_PROSE else 0
+    return count

@@ -14,7 +14,8 @@ import numpy as np
 from rag.errors import IndexMismatch, Unsupported, UserError
 from rag.filters import Value
 from rag.ports import Capabilities
-from rag.types import Batch, Metadata, Search, SparseMatrix, check_unit_rows
+from rag.types import Metadata
+from rag.vectors import Batch, Search, SparseMatrix, check_unit_rows
 
 NAME = re.compile(r"[a-z0-9_-]{1,100}")
 

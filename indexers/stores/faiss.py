@@ -30,7 +30,8 @@ from indexers.stores.row_codec import batch_of
 from rag.errors import Rejected
 from rag.filters import Filter
 from rag.ports import Candidates, Capabilities, IndexSpec
-from rag.types import Batch, Chunk, Metadata, Search
+from rag.types import Chunk, Metadata
+from rag.vectors import Batch, Search
 
 T = TypeVar("T")
 

@@ -20,7 +20,7 @@ from indexers.stores.faiss_rows import PAGE, SELECT
 from indexers.stores.faiss_snapshots import stored_for, thawed
 from indexers.stores.row_codec import F4, Row, sound
 from rag.ports import Candidates
-from rag.types import Search
+from rag.vectors import Search
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from indexers.stores.selection import RowNumbers, Selection
-from rag.types import Matrix
+from rag.vectors import Matrix
 
 LINKS: Final = 32
 BUILD_WIDTH: Final = 64

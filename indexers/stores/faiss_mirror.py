@@ -22,7 +22,8 @@ from indexers.stores.selection import RowNumbers, Selection
 from indexers.stores.snapshot_file import Array, Snapshot
 from rag.filters import And, Compare, Eq, Exists, Filter
 from rag.ports import Candidates
-from rag.types import Candidate, Search
+from rag.types import Candidate
+from rag.vectors import Search
 
 SELECTIONS_KEPT: Final = 64
 

@@ -26,7 +26,8 @@ from indexers.stores.row_codec import (
     with_fields,
 )
 from rag.filters import EVERYTHING, Filter, matches
-from rag.types import Batch, Chunk, Metadata
+from rag.types import Chunk, Metadata
+from rag.vectors import Batch
 
 REMOVALS_KEPT: Final = 100_000
 PAGE: Final = 1000

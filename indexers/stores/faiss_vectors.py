@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from indexers.stores.faiss_graph import Graph
 from indexers.stores.selection import RowNumbers, Selection
-from rag.types import Matrix
+from rag.vectors import Matrix
 
 OVERFETCH: Final = 16
 GATHER_SHARE: Final = 0.05

@@ -23,7 +23,8 @@ from indexers.stores.checking import (
 from rag.errors import IndexMismatch, NotFound
 from rag.filters import Filter, Value, matches
 from rag.ports import Candidates, Capabilities, IndexSpec
-from rag.types import Batch, Candidate, Chunk, Matrix, Metadata, Search, SparseMatrix
+from rag.types import Candidate, Chunk, Metadata
+from rag.vectors import Batch, Matrix, Search, SparseMatrix
 
 
 @dataclass(frozen=True, slots=True)

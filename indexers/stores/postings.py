@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from rag.types import SparseMatrix
+from rag.vectors import SparseMatrix
 
 Floats = npt.NDArray[np.float32]
 Terms = npt.NDArray[np.uint32]

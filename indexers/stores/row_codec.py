@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import astuple
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -16,7 +17,8 @@ import numpy.typing as npt
 from indexers.stores.checking import clean_fields
 from rag.errors import IndexMismatch
 from rag.filters import Value
-from rag.types import Batch, Chunk, Metadata, SparseMatrix
+from rag.types import Chunk, Metadata, Place
+from rag.vectors import Batch, SparseMatrix
 
 F4: Final = np.dtype("<f4")
 U4: Final = np.dtype("<u4")
@@ -58,7 +60,7 @@ def rows_of(batch: Batch) -> Iterator[Row]:
             chunk.start,
             chunk.end,
             chunk.text,
-            json.dumps(chunk.heading),
+            _outline(chunk),
             "",
             dense[i].tobytes(),
             terms[span].tobytes(),
@@ -105,7 +107,16 @@ def readable(fields: object) -> dict[str, Value] | None:
 
 def chunk_of(row: Row) -> Chunk:
     """Decode the chunk."""
-    return Chunk(*row[:7], heading=tuple(json.loads(row.heading)))
+    outline = json.loads(row.heading)
+    heading, places = outline if outline and isinstance(outline[0], list) else (outline, ())
+    return Chunk(*row[:7], tuple(heading), tuple(Place(*place) for place in places))
+
+
+def _outline(chunk: Chunk) -> str:
+    """Encode the headings above a chunk; with its places behind them, where it has any."""
+    if not chunk.places:
+        return json.dumps(chunk.heading)
+    return json.dumps([chunk.heading, [astuple(place) for place in chunk.places]])
 
 
 def batch_of(rows: Sequence[Row]) -> Batch:

@@ -118,6 +118,7 @@ def delete_collection(connection: Connection, collection_id: str) -> list[tuple[
     """
     mine = sa.select(t.generations.c.id).where(t.generations.c.collection == collection_id)
     documents = sa.select(t.documents.c.id).where(t.documents.c.collection == collection_id)
+    sources = sa.select(t.sources.c.id).where(t.sources.c.collection == collection_id)
     runs = sa.select(t.runs.c.id).where(t.runs.c.collection == collection_id)
     indexes = connection.execute(
         sa.select(t.generations.c.store, t.generations.c.id).where(
@@ -133,6 +134,7 @@ def delete_collection(connection: Connection, collection_id: str) -> list[tuple[
         t.documents.delete().where(t.documents.c.collection == collection_id),
         t.failures.delete().where(t.failures.c.run.in_(runs)),
         t.runs.delete().where(t.runs.c.collection == collection_id),
+        t.quarantine.delete().where(t.quarantine.c.source.in_(sources)),
         t.sources.delete().where(t.sources.c.collection == collection_id),
         t.generations.delete().where(t.generations.c.collection == collection_id),
         t.collections.delete().where(t.collections.c.id == collection_id),

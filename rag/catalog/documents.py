@@ -40,6 +40,8 @@ class Known:
     fingerprint: str
     digest: str
     access: frozenset[str]
+    container: str | None = None
+    """External id of the file that it was taken out of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +108,14 @@ def known_documents(connection: Connection, generation_id: str, source_id: str) 
             t.versions.c.attempt,
             t.versions.c.fingerprint,
             t.versions.c.digest,
+            t.documents.c.container,
         )
         .join(t.versions, t.versions.c.document == t.documents.c.id)
         .where(t.documents.c.source == source_id, t.versions.c.generation == generation_id)
     )
     return {
-        row.external_id: Known(*row, access=frozenset(subjects.get(row.id, ()))) for row in rows
+        row.external_id: Known(*row[:6], frozenset(subjects.get(row.id, ())), row.container)
+        for row in rows
     }
 
 

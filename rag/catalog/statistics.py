@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from rag.catalog import tables as t
-from rag.types import SparseMatrix
+from rag.vectors import SparseMatrix
 
 
 def pack_terms(sparse: SparseMatrix) -> bytes:

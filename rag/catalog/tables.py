@@ -21,7 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a data folder at another revision is upgraded or refused."""
 
 metadata = MetaData()
@@ -81,6 +81,7 @@ documents = Table(
     Column("external_id", String, nullable=False),
     Column("uri", String, nullable=False),
     Column("created", Float, nullable=False),
+    Column("container", String, comment="external id of the file that it was taken out of"),
     UniqueConstraint("source", "external_id"),
 )
 
@@ -187,5 +188,23 @@ failures = Table(
     Column("uri", String, nullable=False),
     Column("error", String, nullable=False),
     Column("created", Float, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", BIG, primary_key=True, autoincrement=True),
+    Column("source", ForeignKey("sources.id"), nullable=False),
+    Column("external_id", String, nullable=False),
+    Column("container", String, comment="external id of the file that it was taken out of"),
+    Column("uri", String, nullable=False),
+    Column("fingerprint", String, nullable=False, comment="of the content that cannot be read"),
+    Column("code", String, nullable=False, comment="why, in one word"),
+    Column("reason", String, nullable=False),
+    Column("program", String, nullable=False, comment="version that could not read it"),
+    Column("created", Float, nullable=False),
+    UniqueConstraint("source", "external_id"),
+    comment="files that cannot be parsed, passed over until they change",
     sqlite_autoincrement=True,
 )

@@ -47,6 +47,8 @@ class Write:
     """The visible attempt when the work began; None when there was none."""
     original_digest: str | None = None
     """Of the original, where the source cannot give it again."""
+    container: str | None = None
+    """External id of the file that it was taken out of."""
     attempt: int = 0
     """From `begin`."""
 
@@ -302,6 +304,7 @@ def _put_documents(
             "external_id": write.external_id,
             "uri": write.uri,
             "created": now,
+            "container": write.container,
         }
         for write in writes
     ]

@@ -15,9 +15,11 @@ from rag.cli import (
     collections,
     doctoring,
     documents,
+    failures,
     ingesting,
     keeping,
     models,
+    parsing,
     session,
     starting,
 )
@@ -55,10 +57,12 @@ def version(json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = 
 
 app.command("init")(starting.init)
 app.command("ingest")(ingesting.ingest)
+app.command("parse")(parsing.parse)
 app.command("search")(asking.search)
 app.command("ask")(asking.ask)
 app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")
+app.add_typer(failures.app, name="failures")
 app.add_typer(models.app, name="models")
 app.command("backup")(keeping.backup)
 app.command("restore")(keeping.restore)

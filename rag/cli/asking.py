@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -12,7 +13,7 @@ from rag.cli.session import CollectionName, DataDir, Json
 
 if TYPE_CHECKING:
     from rag.runtime import Runtime
-    from rag.types import Answer, Query, Retrieved
+    from rag.types import Answer, Hit, Location, Query, Retrieved
 
 Text = Annotated[str, typer.Argument(help="The question.")]
 K = Annotated[int, typer.Option("-k", "--k", help="How many chunks.")]
@@ -56,7 +57,7 @@ def search(
         session.print_json({"hits": [_hit(hit) for hit in found.hits], "partial": found.partial})
         return
     for n, hit in enumerate(found.hits, start=1):
-        place = " > ".join((hit.title, *hit.chunk.heading))
+        place = _place((hit.title, *hit.chunk.heading), _location(hit))
         typer.secho(f"{n}. {place}  ({hit.score:.3f})", bold=True)
         typer.echo(f"   {hit.uri}#{hit.chunk.start}-{hit.chunk.end}")
         body = " ".join(hit.chunk.text.split())
@@ -95,7 +96,7 @@ def ask(
         return
     typer.echo("\n")
     for citation in answer.citations:
-        place = " > ".join((citation.title, *citation.heading))
+        place = _place((citation.title, *citation.heading), citation.location)
         typer.echo(f"[{citation.n}] {place}")
         typer.secho(f"    {citation.uri}#{citation.start}-{citation.end}", dim=True)
 
@@ -110,7 +111,7 @@ def answer_json(answer: Answer) -> dict[str, Any]:
                 "document_id": c.document_id,
                 "uri": c.uri,
                 "title": c.title,
-                "page": c.page,
+                "location": location_json(c.location),
                 "heading": list(c.heading),
                 "start": c.start,
                 "end": c.end,
@@ -121,6 +122,22 @@ def answer_json(answer: Answer) -> dict[str, Any]:
         "model": answer.model,
         "abstained": answer.abstained,
     }
+
+
+def _place(names: Sequence[str], location: Location | None) -> str:
+    return " > ".join(names) + (f", {location}" if location is not None else "")
+
+
+def location_json(location: Location | None) -> dict[str, Any] | None:
+    """Shape a location for scripts; null where the file has no pages, slides or sheets."""
+    return None if location is None else asdict(location)
+
+
+def _location(hit: Hit) -> Location | None:
+    from rag.places import locate
+
+    chunk = hit.chunk
+    return locate(chunk.places, chunk.text, chunk.start, chunk.end, offset=chunk.start)
 
 
 def _query(text: str, collection: str, k: int, mode: Any, where: str | None) -> Query:
@@ -137,13 +154,14 @@ def _query(text: str, collection: str, k: int, mode: Any, where: str | None) -> 
     )
 
 
-def _hit(hit: Any) -> dict[str, Any]:
+def _hit(hit: Hit) -> dict[str, Any]:
     return {
         "id": hit.chunk.id,
         "document_id": hit.chunk.document_id,
         "uri": hit.uri,
         "title": hit.title,
         "heading": list(hit.chunk.heading),
+        "location": location_json(_location(hit)),
         "start": hit.chunk.start,
         "end": hit.chunk.end,
         "text": hit.chunk.text,

@@ -40,7 +40,7 @@ def run_(
     """
     from evals.beir import load_beir
     from evals.run import MODES, as_json, evaluate, index_dataset
-    from indexers.pipeline import Progress
+    from indexers.prepared import Progress
     from rag.cli.ingesting import shown
 
     dataset = load_beir(folder, split)

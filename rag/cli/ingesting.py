@@ -18,7 +18,7 @@ from rag.cli.session import Backend, CollectionName, DataDir, EmbedderName, Json
 
 if TYPE_CHECKING:
     from indexers.ingest import Summary
-    from indexers.pipeline import Progress
+    from indexers.prepared import Progress
     from rag.runtime import Runtime
 
 SHOWN_FAILURES = 20
@@ -52,7 +52,7 @@ def ingest(
     ] = False,
     max_file_mb: Annotated[
         int, typer.Option("--max-file-mb", min=1, help="Larger files fail.")
-    ] = 50,
+    ] = 1024,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done; change nothing.")
     ] = False,
@@ -89,7 +89,7 @@ def ingest(
 
     async def work(runtime: Runtime) -> Summary:
         from indexers import ingest as job
-        from indexers.pipeline import Progress
+        from indexers.prepared import Progress
         from rag.catalog.collections import get_collection
 
         tenant = session.caller().tenant
@@ -116,6 +116,8 @@ def ingest(
         session.print_json(facts)
     else:
         _print(summary, collection, dry_run)
+    if summary.failed or summary.quarantined:
+        session.say("see what cannot be read, and why: rag failures list")
     for warning in summary.warnings:
         session.say(f"warning: {warning}")
     if summary.interrupted:
@@ -161,7 +163,15 @@ def _print(summary: Summary, collection: str, dry_run: bool) -> None:
     verb = "would be " if dry_run else ""
     counts = ", ".join(
         f"{getattr(summary, name)} {verb}{name.replace('_', ' ')}"
-        for name in ("added", "updated", "unchanged", "removed", "access_changed", "failed")
+        for name in (
+            "added",
+            "updated",
+            "unchanged",
+            "removed",
+            "access_changed",
+            "failed",
+            "quarantined",
+        )
         if getattr(summary, name) or name == "added"
     )
     typer.echo(f"{collection}: {counts}")

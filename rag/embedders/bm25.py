@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag.embedders.analysis import VERSION, analyse
-from rag.types import SparseMatrix
+from rag.vectors import SparseMatrix
 
 
 class Bm25Encoder:

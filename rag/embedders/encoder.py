@@ -18,7 +18,7 @@ import numpy.typing as npt
 from rag.embedders.bert_graph import BertShape, build_encoder
 from rag.embedders.checkpoint import Checkpoint, Pooling
 from rag.errors import ConfigError, MissingExtra, Rejected
-from rag.types import Matrix
+from rag.vectors import Matrix
 
 Precision: TypeAlias = Literal["auto", "float32", "bfloat16"]
 Purpose: TypeAlias = Literal["latency", "throughput"]

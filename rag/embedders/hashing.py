@@ -18,7 +18,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag.ports import Folders
-from rag.types import Embedded, Matrix, Role
+from rag.types import Role
+from rag.vectors import Embedded, Matrix
 
 VERSION = 1
 """Part of the fingerprint; grows when any text would give another vector than before."""

@@ -19,7 +19,8 @@ from rag.embedders.checkpoint import open_checkpoint
 from rag.embedders.encoder import Encoder, Precision
 from rag.models import find_model
 from rag.ports import Folders
-from rag.types import Embedded, Matrix, Role
+from rag.types import Role
+from rag.vectors import Embedded, Matrix
 
 BATCH_TOKENS = 2048  # padded tokens of one inference; measured: 1024 to 2048 is the fastest
 

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 
 from rag.ports import Embedder
-from rag.types import Matrix, check_unit_rows
+from rag.vectors import Matrix, check_unit_rows
 
 EmbedderFactory: TypeAlias = Callable[[], Embedder]
 

@@ -36,7 +36,8 @@ from rag.testing.store_samples import (
     random_filter,
 )
 from rag.testing.store_verbs import ids
-from rag.types import Batch, Principal, Search
+from rag.types import Principal
+from rag.vectors import Batch, Search
 
 
 async def filled(index: Index, fields: list[dict[str, Value]]) -> Batch:

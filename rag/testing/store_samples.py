@@ -24,7 +24,8 @@ from rag.filters import (
     Scalar,
     Value,
 )
-from rag.types import Batch, Chunk, Matrix, Metadata, SparseMatrix, name_uuid
+from rag.types import Chunk, Metadata, Place, name_uuid
+from rag.vectors import Batch, Matrix, SparseMatrix
 
 SUBJECTS: Final = ("public", "user:a", "user:b", "group:x", "group:y:z", "user:o'neil")
 NAMES: Final = (
@@ -102,6 +103,9 @@ def chunks(n: int, *, first: int = 0, label: str = "") -> list[Chunk]:
             end=i * 10 + 9,
             text=f"{i} {HOSTILE_TEXTS[i % len(HOSTILE_TEXTS)]}",
             heading=("Über", 'a "b"', "")[: i % 4],
+            places=(Place(i * 10, "page", i + 1), Place(i * 10 + 3, "sheet", 2, "Ä!", i + 1, 2, 3))[
+                : i % 3
+            ],
         )
         for i in range(first, first + n)
     ]

@@ -27,7 +27,8 @@ from rag.testing.store_samples import (
     sparse_rows,
     unit_rows,
 )
-from rag.types import Batch, Candidate, Search, SparseMatrix
+from rag.types import Candidate
+from rag.vectors import Batch, Search, SparseMatrix
 
 TIE: Final = 1e-6
 """Scores closer than this may come in either order: sums of float32 differ in the last bits."""

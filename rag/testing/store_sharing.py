@@ -17,7 +17,7 @@ from rag.testing import store_process
 from rag.testing.store_backends import Backend, fresh_name
 from rag.testing.store_samples import batch, one_term, query_row
 from rag.testing.store_verbs import rows_by_id, scanned
-from rag.types import Search
+from rag.vectors import Search
 
 
 async def test_rows_outlive_the_store(lasting: Backend, tmp_path: Path) -> None:

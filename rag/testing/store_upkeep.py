@@ -25,7 +25,7 @@ from rag.testing.store_samples import (
 )
 from rag.testing.store_searches import assert_same
 from rag.testing.store_verbs import rows_by_id, scanned
-from rag.types import Search
+from rag.vectors import Search
 
 WHERES: tuple[Filter, ...] = (EVERYTHING, Not(Eq("tenant", "other")), NOTHING)
 

@@ -19,7 +19,8 @@ from rag.filters import EVERYTHING, Compare, Eq, Exists, Filter, In, Not, kind
 from rag.ports import Index
 from rag.testing.store_backends import Backend
 from rag.testing.store_samples import batch, one_term, query_row, random_fields
-from rag.types import Batch, Metadata, Search, SparseMatrix
+from rag.types import Metadata
+from rag.vectors import Batch, Search, SparseMatrix
 
 
 async def scanned(index: Index, where: Filter = EVERYTHING, *, size: int = 1000) -> list[Batch]:

@@ -20,14 +20,15 @@ from rag.cli import app, main, session
 INGEST_KEYS = {
     "run",
     *("added", "updated", "unchanged", "removed", "access_changed", "failed"),
+    "quarantined",
     *("chunks", "tokens", "seconds", "failures"),
 }
 HIT_KEYS = {
-    *("id", "document_id", "uri", "title", "heading", "start", "end"),
+    *("id", "document_id", "uri", "title", "heading", "location", "start", "end"),
     *("text", "score", "signals", "metadata"),
 }
 CITATION_KEYS = {
-    *("n", "document_id", "uri", "title", "page", "heading", "start", "end", "quote"),
+    *("n", "document_id", "uri", "title", "location", "heading", "start", "end", "quote"),
 }
 STORED_KEYS = {
     *("id", "collection", "uri", "external_id", "title", "metadata", "access"),

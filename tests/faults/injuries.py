@@ -21,7 +21,8 @@ from indexers.doctor.findings import Kind
 from rag.filters import Eq
 from rag.ports import Index, IndexSpec
 from rag.runtime import open_runtime
-from rag.types import Batch, Chunk, SparseMatrix, chunk_id
+from rag.types import Chunk, chunk_id
+from rag.vectors import Batch, SparseMatrix
 from tests.faults.patient import Patient
 
 Target: TypeAlias = str
@@ -250,7 +251,7 @@ async def version_falsified(patient: Patient, document: Target) -> set[Kind]:
 async def document_without_version(patient: Patient, _: Target) -> set[Kind]:
     with patient.catalog() as connection:
         connection.execute(
-            "INSERT INTO documents SELECT ?, collection, source, ?, 'file:///lost', created"
+            "INSERT INTO documents SELECT ?, collection, source, ?, 'file:///lost', created, NULL"
             " FROM documents LIMIT 1",
             (str(uuid.uuid4()), str(uuid.uuid4())),
         )

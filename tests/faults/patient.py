@@ -22,7 +22,8 @@ from rag.filters import Filter
 from rag.ports import Index
 from rag.runtime import open_runtime
 from rag.settings import Settings, load_settings
-from rag.types import Batch, Query, local_owner
+from rag.types import Query, local_owner
+from rag.vectors import Batch
 
 NAME = "docs"
 UPLOAD = "handed over.md"

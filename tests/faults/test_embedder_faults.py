@@ -28,7 +28,8 @@ from rag.errors import RagError, Rejected, Unavailable
 from rag.runtime import Runtime, open_runtime
 from rag.settings import Settings
 from rag.testing.waiting import FakeTime
-from rag.types import Embedded, Generation, Matrix, Query, Role, check_unit_rows, local_owner
+from rag.types import Generation, Query, Role, local_owner
+from rag.vectors import Embedded, Matrix, check_unit_rows
 from tests.faults.checking import (
     brief,
     content,

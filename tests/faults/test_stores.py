@@ -17,7 +17,8 @@ from rag.filters import Filter, In
 from rag.ports import Index
 from rag.runtime import Runtime
 from rag.settings import Settings
-from rag.types import Batch, Generation
+from rag.types import Generation
+from rag.vectors import Batch
 from tests.faults import corpus
 from tests.faults.checking import (
     brief,

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from rag.ports import Changed, Index
-from rag.types import Batch, Blob, Generation
+from rag.types import Blob, Generation
+from rag.vectors import Batch
 
 PATIENCE_S = 120.0
 """After this a process counts as hung."""
@@ -41,7 +42,6 @@ PRELOAD = [
     "psycopg",
     "Stemmer",
     "orjson",
-    "charset_normalizer",
     "fsspec.implementations.local",
     "sqlalchemy.dialects.sqlite.pysqlite",
     "sqlalchemy.dialects.postgresql.psycopg",

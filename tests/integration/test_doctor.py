@@ -23,7 +23,8 @@ from rag.catalog.collections import get_collection
 from rag.filters import Eq
 from rag.runtime import Runtime, open_runtime
 from rag.settings import load_settings
-from rag.types import Embedded, Generation, Role
+from rag.types import Generation, Role
+from rag.vectors import Embedded
 from tests.faults.checking import half_visible, leftovers, read_state
 from tests.faults.injuries import (
     LOST,

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 
 from connectors.filesystem import FilesystemConnector
 from indexers import ingest as job
-from indexers import parsing
 from indexers.ingest import Listing, Summary
 from rag.catalog import outbox
 from rag.catalog import tables as t
@@ -22,18 +21,9 @@ from rag.filters import EVERYTHING
 from rag.ports import Change, Changed, Connector, Embedder, Failed, Index, ListingComplete
 from rag.runtime import Runtime
 from rag.settings import Settings
-from rag.types import (
-    LOCAL_OWNER,
-    Batch,
-    Blob,
-    Collection,
-    Document,
-    Embedded,
-    Generation,
-    Query,
-    Role,
-    local_owner,
-)
+from rag.testing.poison import PARSERS
+from rag.types import LOCAL_OWNER, Blob, Collection, Generation, Query, Role, local_owner
+from rag.vectors import Batch, Embedded
 
 COUNTS = ("added", "updated", "unchanged", "removed", "failed")
 
@@ -331,17 +321,14 @@ async def test_a_file_that_vanishes_after_it_was_listed_fails_alone(
 
 
 async def test_a_bug_in_a_parser_fails_its_document_alone(
-    runtime: Wired, monkeypatch: pytest.MonkeyPatch
+    runtime: Wired,
 ) -> None:
-    def buggy(data: bytes) -> Document:
-        raise ValueError(f"no such column: {len(data)}")
-
     class Mixed(Scripted):
         async def fetch(self, change: Changed) -> Blob:
-            kind = "text/x-buggy" if change.external_id == "b" else "text/plain"
-            return Blob(change.uri, kind, content=b"The page.")
+            ending = ".buggy" if change.external_id == "b" else ".txt"
+            return Blob(change.uri + ending, "", content=b"The page.")
 
-    monkeypatch.setitem(parsing.PARSERS, "text/x-buggy", buggy)
+    runtime.settings.parsing.parsers = PARSERS
     summary = await ingest(runtime, Mixed(*PAGES, COMPLETE))
     assert counts(summary) == {"added": 3, "failed": 1}
     error = "internal error: ValueError: no such column: 9"

@@ -11,7 +11,7 @@ import pytest
 
 from indexers import ingest as job
 from indexers.ingest import Summary
-from indexers.pipeline import Progress
+from indexers.prepared import Progress
 from rag.catalog import documents, outbox
 from rag.catalog.documents import get_document
 from rag.errors import ConfigError, NotFound

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from indexers import ingest as job
-from indexers.pipeline import Progress
+from indexers.prepared import Progress
 from indexers.removing import not_covered, remove_collection, remove_document
 from rag.catalog import receipts, tables
 from rag.catalog.documents import get_document, list_documents

@@ -18,7 +18,8 @@ from rag.ports import Candidates, Embedder, SparseEncoder
 from rag.retrieval import Pipelines, Retrieval
 from rag.runtime import Runtime
 from rag.settings import Retrieval as RetrievalSettings
-from rag.types import Generation, Hit, Mode, Query, Retrieved, Search, local_owner
+from rag.types import Generation, Hit, Mode, Query, Retrieved, local_owner
+from rag.vectors import Search
 
 WEIGHT = 0.3
 PAGES = 24

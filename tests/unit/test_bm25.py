@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from rag.embedders.analysis import analyse
 from rag.embedders.bm25 import Bm25Encoder
-from rag.types import SparseMatrix
+from rag.vectors import SparseMatrix
 
 PASSAGES = [
     "Proteins bind to the receptor; proteins fold.",

@@ -27,7 +27,8 @@ from rag.catalog.outbox import Deletion
 from rag.catalog.statistics import pack_terms
 from rag.catalog.writing import Write
 from rag.testing.postgres import PostgresServer
-from rag.types import Collection, Pinned, Principal, SparseMatrix, name_uuid
+from rag.types import Collection, Pinned, Principal, name_uuid
+from rag.vectors import SparseMatrix
 
 LEASE_S = 900.0
 READER = Principal("acme", frozenset({"user:a"}))

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from indexers.engines.local import run_local
-from indexers.pipeline import Embedded, Prepared
+from indexers.prepared import Embedded, Prepared
 from rag.errors import Unavailable
 from rag.ports import Changed
-from rag.types import Document, SparseMatrix
+from rag.types import Document
+from rag.vectors import SparseMatrix
 
 AHEAD = 6
 """One window being stored, one in each of two queues, two embedded, one prepared."""

@@ -17,7 +17,8 @@ from rag.retrying import Patience
 from rag.runtime import Runtime
 from rag.settings import Embedding
 from rag.testing.waiting import FakeTime
-from rag.types import Embedded, Matrix, Role
+from rag.types import Role
+from rag.vectors import Embedded, Matrix
 
 LONG = Patience(timeout_s=10.0, attempts=6, budget_s=100.0, backoff_s=1.0)
 

@@ -27,7 +27,8 @@ from rag.filters import EVERYTHING, Eq, In
 from rag.ports import Candidates, IndexSpec
 from rag.testing.store_samples import batch, query_row
 from rag.testing.vector_stores import rows_by_id, scanned
-from rag.types import Batch, Candidate, Chunk, Search
+from rag.types import Candidate, Chunk
+from rag.vectors import Batch, Search
 
 T = TypeVar("T")
 DIM = 8

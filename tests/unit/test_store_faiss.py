@@ -19,7 +19,7 @@ from rag.errors import DataFolderError, IndexMismatch, NotFound, Rejected
 from rag.filters import EVERYTHING, Compare, Eq, In
 from rag.ports import IndexSpec
 from rag.testing.store_samples import batch, one_term, query_row
-from rag.types import Search
+from rag.vectors import Search
 
 ALL = Search(5000, EVERYTHING, sparse=query_row([7]))
 

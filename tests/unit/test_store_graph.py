@@ -23,7 +23,7 @@ from rag.testing.vector_stores import (
     test_random_histories,
     test_upkeep_changes_no_answer,
 )
-from rag.types import Matrix, Search
+from rag.vectors import Matrix, Search
 
 __all__ = [
     "test_every_handle_sees_upkeep",

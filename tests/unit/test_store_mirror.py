@@ -43,7 +43,7 @@ from rag.testing.store_samples import (
     sparse_rows,
     unit_rows,
 )
-from rag.types import Search, SparseMatrix
+from rag.vectors import Search, SparseMatrix
 
 # --- postings ------------------------------------------------------------------------------------
 

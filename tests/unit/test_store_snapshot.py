@@ -38,7 +38,7 @@ from rag.filters import EVERYTHING, Compare, Eq, In
 from rag.ports import Candidates, IndexSpec
 from rag.testing.store_samples import batch, one_term, query_row
 from rag.testing.vector_stores import rows_by_id, scanned
-from rag.types import Search
+from rag.vectors import Search
 
 ALL = Search(5000, EVERYTHING, batch(1).dense, query_row([7]))
 SIZES = Sizes(tail_rows=10, tail_share=0.5, graph_rows=40)

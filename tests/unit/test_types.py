@@ -14,17 +14,8 @@ import pytest
 from rag.errors import IndexMismatch
 from rag.filters import matches
 from rag.testing.store_samples import batch, chunks, sparse_rows, unit_rows
-from rag.types import (
-    Batch,
-    Blob,
-    Principal,
-    Query,
-    SparseMatrix,
-    check_unit_rows,
-    chunk_id,
-    local_owner,
-    name_uuid,
-)
+from rag.types import Blob, Principal, Query, chunk_id, local_owner, name_uuid
+from rag.vectors import Batch, SparseMatrix, check_unit_rows
 
 RNG = np.random.default_rng(5)
 

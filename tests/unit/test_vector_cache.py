@@ -18,7 +18,8 @@ from rag.embedders.hashing import HashingEmbedder
 from rag.embedding import RetryingEmbedder
 from rag.errors import Rejected, Unavailable
 from rag.settings import Embedding
-from rag.types import Embedded, Matrix, Role
+from rag.types import Role
+from rag.vectors import Embedded, Matrix
 
 DIM = 8
 ROW = DIM * 4 + 8  # and a checksum

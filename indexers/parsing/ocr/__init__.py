@@ -1,0 +1,1 @@
+"""Text in pictures of pages, read by the program Tesseract where it is installed."""

@@ -1,0 +1,1 @@
+"""Documents of office suites: text, structure and properties."""

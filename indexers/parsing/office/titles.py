@@ -1,0 +1,25 @@
+"""Which titles that a file carries are titles of its content.
+
+Knows what programs write by themselves: names of files, of templates, and of the program.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_CHARACTERS = 1000
+
+_MADE_UP = re.compile(
+    r"(?:document|dokument|presentation|präsentation|workbook|book|slide|folie|untitled|"
+    r"unbenannt|sans titre|no title|無題|title|titel|titre)[ -]?\d{0,4}"
+    r"|.{0,20}powerpoint.{0,20}|word[- ]dokument|document microsoft word"
+    r"|microsoft (?:word|excel) - .*"
+    r"|.*\.(?:do[ct][xm]?|p[po]t[xm]?|xl[st][xm]?|rtf|od[tsp]|tmp|wpd|indd|html?)",
+    re.IGNORECASE,
+)
+
+
+def usable_title(text: str | None) -> str | None:
+    """Return a title without needless white space; None where it says nothing of the content."""
+    title = " ".join((text or "").replace("\0", "").split())[:MAX_CHARACTERS]
+    return None if not title or _MADE_UP.fullmatch(title) else title
