@@ -143,7 +143,10 @@ class Parser:
         count, names = 0, Counter[str]()
         async with aclosing(self._pool.call(self._request(file), file.descriptor)) as replies:
             async for reply in replies:
-                if reply.head["kind"] == "document":
+                kind = reply.head["kind"]
+                if kind == "pulse":
+                    continue
+                if kind == "document":
                     count += 1
                     here = path if count == 1 else (*path, f"#{count}")
                     digest = file.digest if count == 1 else sha256(reply.body).hexdigest()
@@ -165,6 +168,10 @@ class Parser:
     ) -> AsyncGenerator[Parsed, None]:
         """Parse a file inside a file, and say of each document in it where it comes from."""
         metadata: Metadata = reply.head["metadata"]
+        if (error := reply.head["error"]) is not None:
+            refused = UnreadableDocument(str(error["message"]), code=str(error["code"]))
+            yield Parsed(path, None, b"", "", metadata, refused)
+            return
         blob = Blob(
             uri=PurePosixPath(path[-1]).name,
             media_type=str(reply.head["media_type"]),

@@ -76,9 +76,9 @@ class Parsing(BaseModel):
     memory_mb: int = Field(default=1024, ge=256)
     """Address space of one process, in MiB."""
     cpu_s: float = Field(default=12.0, gt=0)
-    """Processor time for one file, and one second more for each MiB of it."""
+    """Processor time without progress, and one second more for each MiB of the file."""
     wall_s: float = Field(default=60.0, gt=0)
-    """Seconds to wait for one file, and one more for each MiB of it."""
+    """Seconds to wait for progress, and one more for each MiB of the file."""
     passwords: list[SecretStr] = []
     """Tried on encrypted files."""
     parsers: dict[str, str] = {}

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
+from time import monotonic
 
 from indexers.parsing.composing import documents
-from indexers.parsing.content import Content, Member, ParseOptions
+from indexers.parsing.content import Content, Member, ParseOptions, Pulse, Yielded
 from indexers.parsing.detecting import detect
 from indexers.parsing.formats import FORMATS, parser_of
 from indexers.parsing.language import detect_language
@@ -20,6 +21,7 @@ from rag.errors import UnreadableDocument
 from rag.types import Blob, Document
 
 LANGUAGE = "meta.lang"
+PULSE_S = 0.5
 NEUTRAL = ("", "application/octet-stream", "binary/octet-stream")
 """Declared types that say nothing."""
 
@@ -32,20 +34,35 @@ def parse(blob: Blob, options: ParseOptions | None = None) -> Iterator[Document 
     above the document's own.
     """
     content = Content(blob.read(), name=PurePath(blob.uri).name, options=options)
-    yield from parse_content(content, blob.media_type, title=blob.title)
+    for found in parse_content(content, blob.media_type, title=blob.title):
+        if not isinstance(found, Pulse):
+            yield found
 
 
 def parse_content(
     content: Content, declared: str, *, title: str | None = None
-) -> Iterator[Document | Member]:
-    """Do the same for bytes that need not be in memory; `declared` is their source's media type."""
+) -> Iterator[Document | Member | Pulse]:
+    """Do the same for bytes that need not be in memory, with signs of life in between.
+
+    `declared` is the media type that their source gives.
+    """
     ending = PurePath(content.name).suffix.lower()
     kind = media_type(content, declared)
     parser = parser_of(kind or "", content.options.parsers.get(ending))
     if parser is None:
         raise _unsupported(kind, content.name)
-    for found in documents(parser(content)):
-        yield found if isinstance(found, Member) else _described(found, title)
+    for found in documents(_living(parser(content))):
+        yield _described(found, title) if isinstance(found, Document) else found
+
+
+def _living(yielded: Iterator[Yielded]) -> Iterator[Yielded]:
+    """Add a sign of life when the last one was some time ago and work has gone on."""
+    last = monotonic()
+    for item in yielded:
+        yield item
+        if (now := monotonic()) - last > PULSE_S:
+            last = now
+            yield Pulse()
 
 
 def media_type(content: Content, declared: str = "") -> str | None:

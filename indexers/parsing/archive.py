@@ -62,6 +62,9 @@ def parse_tar(content: Content) -> Iterator[Yielded]:
             continue
         if entry.content is not None and listing.count < MAX_ENTRIES:
             yield Member(name, entry.content)
+        elif entry.problem and not entry.is_special:
+            code = "too_large" if entry.is_large else "malformed"
+            yield Member(name, b"", error=UnreadableDocument(f"it is {entry.problem}", code=code))
         listing.add(name, entry)
     yield from listing.parts()
 
@@ -115,7 +118,7 @@ class _Listing:
 
 def _zip_members(archive: SafeZip, passwords: list[str]) -> Iterator[Yielded]:
     listing = _Listing()
-    problems: list[UnreadableDocument] = []
+    refused: list[Member] = []
     was_read = False
     names = _zip_names(archive.entries())
     for info, path in zip(archive.entries(), names, strict=True):
@@ -130,11 +133,12 @@ def _zip_members(archive: SafeZip, passwords: list[str]) -> Iterator[Yielded]:
             yield Member(name, _read(archive, info, passwords))
             was_read = True
         except UnreadableDocument as error:
-            problems.append(error)
+            refused.append(Member(name, b"", error=error))
             problem = _REASONS.get(error.code, error.code)
         listing.add(name, Entry(name, info.file_size, None, problem))
-    if problems and not was_read:
-        raise problems[0]
+    if refused and refused[0].error is not None and not was_read:
+        raise refused[0].error
+    yield from refused
     yield from listing.parts()
 
 

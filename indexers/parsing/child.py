@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from indexers.parsing import parse_content
-from indexers.parsing.content import Content, Member, ParseOptions
+from indexers.parsing.content import Content, Member, ParseOptions, Pulse
 from rag.parsed import pack_document
 
 TASK = "indexers.parsing.child:serve"
@@ -30,9 +30,13 @@ def serve(
         b"" if descriptor is None else descriptor, name=request["name"], options=options
     )
     for found in parse_content(content, request["media_type"], title=request["title"]):
-        if isinstance(found, Member):
+        if isinstance(found, Pulse):
+            yield {"kind": "pulse", "reached": content.reached}, b""
+        elif isinstance(found, Member):
+            error = found.error
             head = {
                 "kind": "member",
+                "error": error and {"message": str(error), "code": error.code},
                 "name": found.name,
                 "media_type": found.media_type,
                 "title": found.title,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from indexers.parsing.content import Member, Part, Properties, Yielded
+from indexers.parsing.content import Member, Part, Properties, Pulse, Yielded
 from rag.types import Block, Document, Place
 
 MAX_CHARACTERS = 1_000_000
@@ -27,8 +27,8 @@ def compose(parts: Iterable[Part]) -> Document:
 
 def documents(
     yielded: Iterable[Yielded], *, limit: int = MAX_CHARACTERS
-) -> Iterator[Document | Member]:
-    """Yield a blob's document, then those that continue it, and its members as they come.
+) -> Iterator[Document | Member | Pulse]:
+    """Yield a blob's document, then those that continue it; members and pulses as they come.
 
     There is always at least one document, though it may be blank. What the file says of itself
     stands in all documents that are finished after it was said.
@@ -40,7 +40,7 @@ def documents(
                 properties = Properties(
                     item.title or properties.title, {**properties.metadata, **item.metadata}
                 )
-            case Member():
+            case Member() | Pulse():
                 yield item
             case Document():
                 yield from split(item, limit)

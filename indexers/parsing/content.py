@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO, NamedTuple, TypeAlias
 
+from rag.errors import UnreadableDocument
 from rag.types import BlockKind, Document, Metadata, Place
 
 
@@ -130,8 +131,14 @@ class Member:
     """As the container declares it; the content tells more."""
     title: str | None = None
     metadata: Metadata = field(default_factory=dict)
+    error: UnreadableDocument | None = None
+    """Why its content could not be taken out; then there is none."""
 
 
-Yielded: TypeAlias = Part | Properties | Member | Document
+class Pulse:
+    """A sign of life: work goes on, though there is nothing to show yet (a page without text)."""
+
+
+Yielded: TypeAlias = Part | Properties | Member | Document | Pulse
 """A `Document` stands for all of its text, where a parser reads the whole at once (Markdown)."""
 Parser: TypeAlias = Callable[[Content], Iterator[Yielded]]

@@ -37,6 +37,9 @@ class Entry:
     """None where it was not read."""
     problem: str = ""
     """Why not, in a few words."""
+    is_large: bool = False
+    is_special: bool = False
+    """A link or a device: nothing is lost with it."""
 
 
 class _Again:
@@ -97,11 +100,11 @@ def entries_of_tar(content: Content, limit: int) -> Iterator[Entry]:
     except (*_DAMAGE, zlib.error) as exc:
         if not count:
             raise UnreadableDocument("it is no tar archive, or damaged") from exc
-        yield Entry("…", 0, None, "what follows is damaged")
+        yield Entry("…", 0, None, "damaged from here on")
     except UnreadableDocument as exc:
         if not count:
             raise
-        yield Entry("…", 0, None, f"what follows is not read: {exc.message}")
+        yield Entry("…", 0, None, f"not read from here on: {exc.message}", is_large=True)
 
 
 def _entries(archive: Any, limit: int, end: int) -> Iterator[Entry]:
@@ -119,9 +122,10 @@ def _entries(archive: Any, limit: int, end: int) -> Iterator[Entry]:
 def _entry(archive: tarfile.TarFile, info: tarfile.TarInfo, limit: int) -> Entry:
     name = _name(info.name)
     if not info.isreg():
-        return Entry(name, info.size, None, "a link" if info.issym() or info.islnk() else "no file")
+        kind = "a link" if info.issym() or info.islnk() else "no file"
+        return Entry(name, info.size, None, kind, is_special=True)
     if info.size > limit:
-        return Entry(name, info.size, None, "too large")
+        return Entry(name, info.size, None, "too large", is_large=True)
     file = archive.extractfile(info)
     try:
         return Entry(name, info.size, file.read() if file is not None else b"")

@@ -122,7 +122,7 @@ class SafeZip:
             raise UnreadableDocument(_damaged(info)) from exc
         with stream:
             if partial:  # else a wrong checksum costs the last piece, or all of a short entry
-                setattr(stream, "_expected_crc", None)
+                stream._expected_crc = None  # type: ignore[attr-defined]
             yield cast(IO[bytes], _Entry(stream, _damaged(info), is_partial=partial))
 
     def _count(self, info: zipfile.ZipInfo) -> None:

@@ -68,14 +68,14 @@ def stream_xml(
             depth -= 1
             if depth:
                 continue
-            yield element
+            yield without_entities(element)
             _forget(element)
     except etree.XMLSyntaxError as exc:
         raise UnreadableDocument(f"the XML is malformed: {_reason(exc)}") from exc
 
 
 def local(element: etree._Element) -> str:
-    """Return the name without its namespace; empty for what is no element (an entity)."""
+    """Return the name without its namespace; empty for what is no element."""
     tag = element.tag
     return tag.rpartition("}")[2] if isinstance(tag, str) else ""
 
@@ -83,6 +83,13 @@ def local(element: etree._Element) -> str:
 def all_text(element: etree._Element) -> str:
     """Return the text inside an element and all elements in it."""
     return "".join(map(str, element.itertext("*")))
+
+
+def without_entities(element: etree._Element) -> etree._Element:
+    """Take references to entities out of a tree; what stands behind them stays."""
+    if element.getroottree().docinfo.internalDTD is not None:
+        etree.strip_elements(element, etree.Entity, with_tail=False)
+    return element
 
 
 def _forget(element: etree._Element) -> None:

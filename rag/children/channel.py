@@ -34,13 +34,18 @@ class Channel:
         self._limits = limits
         self._buffer = bytearray()
         self._wakening: asyncio.Future[None] | None = None
-        self._allowed_s = self._patience_s = 0.0
+        self._allowed_s = self._patience_s = self._total_s = 0.0
         self._room = 0
 
     def allow(self, seconds: float) -> None:
-        """Set the budget of the next call: the time to wait in; the bytes are the limit's."""
+        """Set the budget of the next call: the time to wait for each reply; the limit has the rest."""
         self._allowed_s = self._patience_s = seconds
+        self._total_s = max(self._limits.total_s, seconds)
         self._room = self._limits.output_bytes
+
+    def renew(self) -> None:
+        """Wait as long for the next reply as for the one before."""
+        self._patience_s = min(self._allowed_s, self._total_s)
 
     def is_quiet(self) -> bool:
         """Whether the child lives and has nothing to say, as it should be between calls."""
@@ -133,7 +138,8 @@ class Channel:
     async def _wait(self, *, writing: bool) -> None:
         """Wait until the child has written or read something; raise when patience is at its end."""
         if self._patience_s <= 0:
-            raise ChildFailed(f"it took longer than {self._allowed_s:.3g} s", code="timeout")
+            allowed = self._allowed_s if self._total_s > 0 else self._limits.total_s
+            raise ChildFailed(f"it took longer than {allowed:.3g} s", code="timeout")
         loop = asyncio.get_running_loop()
         self._wakening = loop.create_future()
         number = self._socket.fileno()
@@ -144,7 +150,9 @@ class Channel:
         try:
             await self._wakening
         finally:
-            self._patience_s -= min(loop.time() - started, slice_s)
+            waited = min(loop.time() - started, slice_s)
+            self._patience_s -= waited
+            self._total_s -= waited
             alarm.cancel()
             self._wakening = None
             if self._socket.fileno() >= 0:

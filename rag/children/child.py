@@ -111,6 +111,7 @@ class Child:
                 match await self._channel.receive():
                     case {"reply": dict(head)}, body:
                         yield Reply(head, body)
+                        self._channel.renew()
                     case {"end": bool(is_reusable), **more}, b"" if not more:
                         self.is_sound = is_reusable
                         return

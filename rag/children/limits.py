@@ -18,11 +18,13 @@ class Limits:
     memory_bytes: int = 1024 * MIB
     """Address space of the process (RLIMIT_AS), its program code included."""
     cpu_s: float = 12.0
-    """Processor time of one call."""
+    """Processor time from one reply to the next."""
     cpu_s_per_mib: float = 1.0
     """Time added for each MiB of the descriptor's file, to `cpu_s` and to `wall_s`."""
     wall_s: float = 60.0
-    """How long the caller waits in one call; the caller's own pauses do not count."""
+    """How long the caller waits for the next reply; the caller's own pauses do not count."""
+    total_s: float = 7200.0
+    """How long the caller waits in one call, however many replies there are."""
     file_bytes: int = 64 * MIB
     """Size of a file in the scratch folder; with 0 there is no folder, and nothing is written."""
     output_bytes: int = 256 * MIB

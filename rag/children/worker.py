@@ -63,6 +63,7 @@ def _answer(
     try:
         for reply, body in serve(asked["request"], descriptor):
             pipe.send({"reply": reply}, body)
+            _allow_cpu(asked["cpu_s"])
     except BaseException as exc:  # noqa: BLE001  a task may fail in any way, this loop goes on
         if is_for_memory(exc):
             pipe.send_raw(spent)

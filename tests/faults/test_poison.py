@@ -48,6 +48,7 @@ def test_hostile_files_cost_no_other(lane: Lane, tmp_path: Path) -> None:
         for name, codes in hostile.items():
             code = found.get(name, "")
             trial.check(code in codes, f"{name} ended as {code or 'read'}, not as {codes}")
+        trial.check("too_large" in saw["members"], "the bomb in an archive was not refused")
         trial.check(not saw["leaks"], f"the canary is in {saw['leaks']}")
         trial.check(not (place / "outside.txt").exists(), "a file was written outside")
         trial.check(saw["peak_mb"] <= MAX_PARENT_MB, f"the parent took {saw['peak_mb']} MB")
@@ -85,6 +86,7 @@ def ingest_among_good(place: Path, sample: Any, port: int) -> dict[str, Any]:
         "exit": exit_code,
         "hostile": names,
         "found": {f["external_id"]: f["code"] for f in failures if f["container"] is None},
+        "members": {f["code"] for f in failures if f["container"] is not None},
         "good": sum(row["external_id"].endswith("-good.md") for row in listed),
         "leaks": leaks_in(place),
         "peak_mb": peak // 1024,

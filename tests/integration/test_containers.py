@@ -130,6 +130,19 @@ async def test_a_bad_member_costs_no_other_and_is_tried_when_the_container_chang
     assert [e.external_id for e in entries] == ["a.zip!/bad.exits"]
 
 
+async def test_a_member_that_cannot_be_taken_out_is_in_quarantine(
+    runtime: Runtime, folder: Path
+) -> None:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as opened:
+        opened.writestr("good.md", "word1")
+        opened.writestr("bomb.txt", bytes(100 * 2**20))
+    (folder / "a.zip").write_bytes(stream.getvalue())
+    assert counts(await ingest(runtime, folder)) == (2, 0, 0, 0, 1)
+    ((entry),) = await list_failures(runtime, DEFAULT_TENANT, NAME)
+    assert (entry.refused.external_id, entry.refused.code) == ("a.zip!/bomb.txt", "too_large")
+
+
 async def test_a_container_counts_as_read_only_when_all_of_it_is_stored(
     runtime: Runtime, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,7 +52,7 @@ def compound(tree: Tree) -> bytes:
     chains: list[tuple[int, bytes]] = [(-1, bytes(-(-len(entries) // 4) * SECTOR))]
     chains.append((-2, struct.pack(f"<{len(table)}I", *table).ljust(SECTOR, b"\xff")))
     chains.append((0, bytes(mini)))
-    chains += [(n, e[3]) for n, e in enumerate(entries) if e[1] == 2 and len(e[3]) >= CUTOFF]  # type: ignore[arg-type,misc]
+    chains += [(n, e[3]) for n, e in enumerate(entries) if e[1] == 2 and len(e[3]) >= CUTOFF]
     fat, starts, body = [0xFFFFFFFD] * 8, {}, bytearray()
     for number, data in chains:
         count = -(-len(data) // SECTOR)
@@ -63,7 +63,7 @@ def compound(tree: Tree) -> bytes:
         str(name).encode("utf-16-le").ljust(64, b"\0")
         + struct.pack("<HBB3I", len(str(name)) * 2 + 2, kind, 1, FREE, right, child)
         + bytes(36)
-        + struct.pack("<IQ", starts.get(n, small.get(n, END)), len(mini) if n == 0 else len(data))  # type: ignore[arg-type]
+        + struct.pack("<IQ", starts.get(n, small.get(n, END)), len(mini) if n == 0 else len(data))
         for n, (name, kind, child, data, right) in enumerate(entries)
     )
     body[: len(directory)] = directory

@@ -29,7 +29,7 @@ from indexers.parsing.office.odfstyles import Styles
 from indexers.parsing.office.odftext import OdfText
 from indexers.parsing.office.slides import by_rows, first_title, slide_heading
 from indexers.parsing.unzipping import SafeZip, read_entry
-from indexers.parsing.xmlsafe import local, parse_xml, stream_xml
+from indexers.parsing.xmlsafe import local, parse_xml, stream_xml, without_entities
 from rag.errors import UnreadableDocument
 
 MAX_CONTENT_BYTES = 128 << 20
@@ -154,7 +154,7 @@ def _styles(archive: SafeZip) -> tuple[Styles, list[etree._Element]]:
     """Return the styles that are shared, and what stands in the margins of all pages."""
     styles = Styles()
     try:
-        root = parse_xml(read_entry(archive, "styles.xml", partial=True))
+        root = without_entities(parse_xml(read_entry(archive, "styles.xml", partial=True)))
     except UnreadableDocument:
         return styles, []
     styles.add(root)

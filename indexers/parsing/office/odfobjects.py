@@ -14,7 +14,7 @@ from indexers.parsing.office.grouping import Line
 from indexers.parsing.office.odfpackage import CHART, TABLE, TEXT, XLINK
 from indexers.parsing.office.tables import Cell, table_lines
 from indexers.parsing.unzipping import SafeZip, read_entry
-from indexers.parsing.xmlsafe import all_text, local, parse_xml
+from indexers.parsing.xmlsafe import all_text, local, parse_xml, without_entities
 from rag.errors import UnreadableDocument
 
 MAX_CELLS = 100_000
@@ -39,7 +39,7 @@ def object_lines(archive: SafeZip, element: etree._Element) -> Iterator[Line]:
 
 def _root(archive: SafeZip, name: str) -> etree._Element | None:
     try:
-        return parse_xml(read_entry(archive, name, partial=True))
+        return without_entities(parse_xml(read_entry(archive, name, partial=True)))
     except UnreadableDocument:
         return None
 

@@ -10,7 +10,7 @@ from indexers.parsing.metadata import metadata
 from indexers.parsing.moments import moment
 from indexers.parsing.office.titles import usable_title
 from indexers.parsing.unzipping import SafeZip, open_zip, read_entry
-from indexers.parsing.xmlsafe import local, parse_xml, stream_xml
+from indexers.parsing.xmlsafe import local, parse_xml, stream_xml, without_entities
 from rag.errors import UnreadableDocument
 
 _ODF = "{urn:oasis:names:tc:opendocument:xmlns:"
@@ -59,7 +59,7 @@ def _encrypted() -> UnreadableDocument:
 def odf_properties(archive: SafeZip) -> Properties:
     """Return title and metadata (part 3, 4.3); none where they are missing or damaged."""
     try:
-        root = parse_xml(read_entry(archive, "meta.xml", partial=True))
+        root = without_entities(parse_xml(read_entry(archive, "meta.xml", partial=True)))
     except UnreadableDocument:
         return Properties()
     found: dict[object, object] = {}

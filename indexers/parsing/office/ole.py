@@ -44,11 +44,6 @@ _BROKEN = (
 )
 
 
-class _Container(olefile.OleFileIO):  # type: ignore[type-arg]
-    def _check_duplicate_stream(self, first_sect: int, minifat: bool = False) -> None:
-        """Leave out a check that takes time in the square of the number of streams."""
-
-
 def is_ole(content: Content) -> bool:
     """Whether the file is a compound file."""
     return bool(content.head(8) == olefile.MAGIC)
@@ -59,7 +54,11 @@ def open_ole(content: Content) -> Iterator[Any]:
     """Open the container; what goes wrong inside it is an `UnreadableDocument`."""
     _check_header(content)
     try:
-        with _Container(content.open()) as container:
+        container: Any = olefile.OleFileIO()
+        # It compares all streams with each other, which takes time in the square of their number.
+        container._check_duplicate_stream = lambda *_, **__: None
+        with container:
+            container.open(content.open())
             yield container
     except _BROKEN as exc:
         raise UnreadableDocument("the compound file is damaged") from exc

@@ -16,7 +16,7 @@ from lxml import etree
 from indexers.parsing.content import Content
 from indexers.parsing.office.ole import is_ole, refuse_encrypted_package
 from indexers.parsing.unzipping import MAX_XML_BYTES, SafeZip, open_zip, read_entry
-from indexers.parsing.xmlsafe import local, parse_xml
+from indexers.parsing.xmlsafe import local, parse_xml, without_entities
 from rag.errors import UnreadableDocument
 
 _STRICT = re.compile(rb"http://purl\.oclc\.org/ooxml/(\w+)/")
@@ -53,7 +53,7 @@ class Package:
     def xml(self, name: str) -> etree._Element | None:
         """Return the root of a part; None where it is missing or unreadable."""
         try:
-            return parse_xml(self.read(name))
+            return without_entities(parse_xml(self.read(name)))
         except UnreadableDocument:
             return None
 

@@ -16,7 +16,7 @@ from lxml import etree
 from indexers.parsing.content import Content, Member, Properties, Yielded
 from indexers.parsing.metadata import metadata
 from indexers.parsing.office.drawings import A, R
-from indexers.parsing.office.grouping import Line, grouped
+from indexers.parsing.office.grouping import BREAK, Line, grouped
 from indexers.parsing.office.package import Package, open_package
 from indexers.parsing.office.properties import package_properties
 from indexers.parsing.office.slides import first_title, slide_heading
@@ -79,12 +79,12 @@ def _lines(
     """Yield the lines of a slide."""
     title, *lines = list(slide_lines(package, slide, layout)) or [Line("heading", "")]
     notes = _notes(package, slide)
-    rest = [line for line in lines if line.text.strip()]
     comments = list(_comments(package, slide, authors))
-    if not (title.text or rest or notes or comments):
+    if not (title.text or notes or comments or any(line.text.strip() for line in lines)):
         return
     yield slide_heading(title.text, number, 1 if layout.kind in _SECTIONS else 2)
-    yield from rest
+    yield from lines
+    yield BREAK
     if notes:
         yield Line("quote", f"Notes: {notes}")
     yield from comments

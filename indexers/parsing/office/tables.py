@@ -24,6 +24,8 @@ MAX_CELL_PARAGRAPHS = 10
 MAX_SPAN = 64
 MAX_REPEATED = 200
 """Characters: what is longer stands in the first only of the cells that it spans."""
+MAX_REPEATED_ACROSS = 20
+"""Characters, below the header: only values are repeated in the columns that they span."""
 MAX_REPEATED_TOTAL = 2_000_000
 """Characters of a table that stand in cells which others cover."""
 
@@ -65,11 +67,15 @@ def table_lines(rows: Rows, headers: int | None = None) -> Iterator[Line]:
     cell over the whole width is no header but a title, and comes first as a paragraph.
     """
     rows = [row[:MAX_COLUMNS] for row in rows if row]
+    while rows and not any(cell.text.strip() for cell in rows[0]):
+        rows, headers = rows[1:], headers - 1 if headers else headers
     while len(rows) > 1 and len(rows[0]) > 1 and _is_one_cell(rows[0]):
         yield Line("paragraph", rows[0][0].text)
         rows, headers = rows[1:], headers - 1 if headers else headers
     if not rows:
         return
+    if not headers and _is_form(rows):
+        rows = [[cell for cell in row if not cell.covered] or row[:1] for row in rows]
     headers = min(headers or _guessed_headers(rows), len(rows))
     texts = _filled(rows, headers)
     is_short = sum(len(text) for row in texts[:headers] for text in row) <= MAX_HEAD
@@ -77,6 +83,13 @@ def table_lines(rows: Rows, headers: int | None = None) -> Iterator[Line]:
         if start > headers and not is_short:
             headers = 0
         yield Line("table", markdown_table([*texts[:headers], *texts[start:end]], headers=headers))
+
+
+def _is_form(rows: Rows) -> bool:
+    """Whether hardly two rows have the same columns: then a cell says nothing of those below."""
+    plain = [row for row in rows if not _is_one_cell(row)]
+    spanned = sum(any(cell.covered == "left" for cell in row) for row in plain)
+    return len(rows) > 2 and 2 * spanned > len(plain)
 
 
 def _guessed_headers(rows: Rows) -> int:
@@ -107,7 +120,9 @@ def _filled(rows: Rows, headers: int) -> list[list[str]]:
             if cell.covered:
                 source, place = (filled, column - 1) if cell.covered == "left" else (above, column)
                 text = source[place] if 0 <= place < len(source) and not is_section else ""
-                text = text if len(text) <= min(MAX_REPEATED, budget) else ""
+                is_value = number >= headers and cell.covered == "left"
+                limit = MAX_REPEATED_ACROSS if is_value else MAX_REPEATED
+                text = text if len(text) <= min(limit, budget) else ""
                 budget -= len(text)
             filled.append(text)
         texts.append(filled)

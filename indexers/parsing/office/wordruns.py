@@ -124,6 +124,8 @@ class Runs:
                 self._field(node, paragraph)
             elif name == "instrText" and self._fields:
                 self._fields[-1].code += (node.text or "")[: MAX_CODE - len(self._fields[-1].code)]
+            elif name == "lastRenderedPageBreak":
+                paragraph.pages.append(paragraph.length)
             elif name == "AlternateContent":
                 stack.extend(reversed(chosen(node)))
             elif name == "ruby":
@@ -140,8 +142,6 @@ class Runs:
                 paragraph.add((node.text or "").replace("\n", " "))
             case "br" if node.get(f"{W}type") not in ("page", "column"):
                 paragraph.add("\n")
-            case "lastRenderedPageBreak":
-                paragraph.pages.append(paragraph.length)
             case "sym":
                 paragraph.add(symbol(node.get(f"{W}font") or "", node.get(f"{W}char") or ""))
             case "footnoteReference" | "endnoteReference":

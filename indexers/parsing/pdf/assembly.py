@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from indexers.parsing.content import Part
-from indexers.parsing.pdf.elements import Element
+from indexers.parsing.pdf.elements import Element, goes_on
 from indexers.parsing.pdf.headings import MAX_LEVEL, Scale
 from indexers.parsing.pdf.joining import Vocabulary, joined_lines
 from indexers.parsing.pdf.outline import Outline
@@ -72,9 +72,7 @@ class Assembly:
         """Put the beginning of a page to the paragraph that broke off before it."""
         last, page = self._held[0]
         first = rest[0]
-        if page != number - 1 or not first.goes_on or len(last.text) > _MAX_JOINED:
-            return
-        if abs(first.look.size - last.look.size) > 1 or first.is_bold != last.is_bold:
+        if page != number - 1 or not goes_on(last, first) or len(last.text) > _MAX_JOINED:
             return
         text = joined_lines([last.text, first.text], self._vocabulary)
         # A word that a hyphen cut belongs to the page on which it ends.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Iterator
 
 import pypdfium2 as pdfium
@@ -27,8 +28,6 @@ def read_attachments(document: pdfium.PdfDocument) -> Iterator[Member]:
 
 
 def _size(attachment: pdfium.PdfAttachment) -> int:
-    import ctypes
-
     size = ctypes.c_ulong()
     raw.FPDFAttachment_GetFile(attachment, None, 0, size)
     return size.value

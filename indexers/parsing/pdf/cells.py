@@ -7,11 +7,13 @@ sign to the right) and what begins an item of a list; nothing of columns.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from itertools import pairwise
 
 from indexers.parsing.pdf.rows import Row
-from indexers.parsing.pdf.words import Stretch
+from indexers.parsing.pdf.words import Stretch, joined
 
 _MAX_NUMBER = 40
 _NUMBER = re.compile(
@@ -23,6 +25,9 @@ _EMPTY = frozenset("— – - − -- --- … n/a N/A NA n.a. NM nm N.M. * nil".s
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _CURRENCY = re.compile(r"\(?(?:(?:US|C|A|HK|R)?[$€£¥₹]|USD|EUR|GBP|CHF|RMB)\s?\(?")
 _SUFFIX = re.compile(r"[)\]]?\s?[%‰]?\s?[)\]]?|pts|bps|pp|x")
+_SIGNS = frozenset("$ € £ ¥".split())
+_NUMBER_GAP = 0.4
+"""Of the height: numbers with a wider gap between them are of two columns."""
 _SUFFIX_GAP = 2.0
 """Of the height: how far a bracket or a percent sign may stand from its number."""
 MARKER = re.compile(
@@ -82,7 +87,7 @@ def kind_of(text: str) -> Kind:
 
 def cells(row: Row) -> list[Cell]:
     """Return the cells of a row from left to right, signs put to their numbers."""
-    found = [_cell(stretch) for stretch in row.stretches]
+    found = [_cell(piece) for stretch in row.stretches for piece in _pieces(stretch)]
     found.sort(key=lambda cell: cell.x0)
     if len(found) > 1:
         found = _with_signs(found)
@@ -109,6 +114,31 @@ def joined_cells(one: Cell, other: Cell, text: str, kind: Kind) -> Cell:
         kind=kind,
         words=one.words + other.words,
     )
+
+
+def _pieces(stretch: Stretch) -> Iterator[Stretch]:
+    """Part numbers of columns that stand close to each other: before a sign, or at a wider gap."""
+    words = stretch.words
+    cuts = [
+        i
+        for i in range(1, len(words))
+        if words[i].text in _SIGNS
+        or (
+            words[i].x0 - words[i - 1].x1 > _NUMBER_GAP * stretch.height
+            and _is_number(words[i - 1].text)
+            and _is_number(words[i].text)
+        )
+    ]
+    if not cuts or not _is_number(words[0].text):
+        yield stretch
+        return
+    for start, end in pairwise([0, *cuts, len(words)]):
+        some = words[start:end]
+        yield replace(stretch, x0=some[0].x0, x1=some[-1].x1, words=some, text=joined(some))
+
+
+def _is_number(text: str) -> bool:
+    return text in _SIGNS or (text[-1:] in "0123456789)%—" and kind_of(text) is not Kind.TEXT)
 
 
 def _cell(stretch: Stretch) -> Cell:

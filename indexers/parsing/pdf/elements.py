@@ -39,7 +39,13 @@ class Element:
         """Whether the text breaks off before a sentence ends."""
         return self.kind in ("prose", "item") and not _SENTENCE_END.search(self.text[-8:])
 
-    @property
-    def goes_on(self) -> bool:
-        """Whether the text begins like the rest of a sentence."""
-        return self.kind == "prose" and self.text[:1].islower()
+
+def goes_on(element: Element, following: Element) -> bool:
+    """Whether a sentence that breaks off goes on in another element of the same look."""
+    return (
+        element.is_open
+        and following.kind == "prose"
+        and following.text[:1].islower()
+        and abs(following.look.size - element.look.size) <= 1
+        and following.is_bold == element.is_bold
+    )

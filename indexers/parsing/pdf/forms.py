@@ -21,6 +21,7 @@ MAX_ANNOTATIONS = 5_000
 MAX_VALUE = 20_000
 """Characters of one value."""
 _LINE = 12.0
+_HIDDEN = raw.FPDF_ANNOT_FLAG_HIDDEN | raw.FPDF_ANNOT_FLAG_NOVIEW
 _VALUES = frozenset(
     {raw.FPDF_FORMFIELD_TEXTFIELD, raw.FPDF_FORMFIELD_COMBOBOX, raw.FPDF_FORMFIELD_LISTBOX}
 )
@@ -45,7 +46,7 @@ def read_typed(page: pdfium.PdfPage) -> list[Stretch]:
 
 def _text(page: pdfium.PdfPage, annotation: Any) -> str:
     kind = raw.FPDFAnnot_GetSubtype(annotation)
-    if raw.FPDFAnnot_GetFlags(annotation) & (raw.FPDF_ANNOT_FLAG_HIDDEN | _NO_VIEW):
+    if raw.FPDFAnnot_GetFlags(annotation) & _HIDDEN:
         return ""
     if kind == raw.FPDF_ANNOT_FREETEXT:
         return _string(raw.FPDFAnnot_GetStringValue, annotation, b"Contents")
@@ -57,9 +58,6 @@ def _text(page: pdfium.PdfPage, annotation: Any) -> str:
     if field in _SWITCHES and raw.FPDFAnnot_IsChecked(page.formenv, annotation):
         return "☒"
     return ""
-
-
-_NO_VIEW = raw.FPDF_ANNOT_FLAG_NOVIEW
 
 
 def _string(call: Any, *arguments: Any) -> str:

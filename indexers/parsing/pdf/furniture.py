@@ -25,6 +25,7 @@ _MAX_TEXT = 160
 MAX_SEEN = 20_000
 _MAX_CELLS = 3
 _MAX_DIGITS = 9
+_MAX_NUMBER = 40
 _GAP = 0.6
 _DIGITS = re.compile(r"\d+")
 _NUMBER = re.compile(
@@ -62,8 +63,14 @@ class Furniture:
             {at_top: found - number for at_top in (True, False) if (found := _number(rows, at_top))}
         )
         if len(self._pages) > 2 * REACH + 1:
-            self._counts.subtract(self._pages.popleft())
+            self._forget(self._pages.popleft())
             self._numbers.popleft()
+
+    def _forget(self, signs: Sequence[_Sign]) -> None:
+        for sign in signs:
+            self._counts[sign] -= 1
+            if not self._counts[sign]:
+                del self._counts[sign]
 
     def cleared(self, rows: Sequence[Row], number: int) -> list[Row]:
         """Return the rows of a page without the furniture.
@@ -73,7 +80,8 @@ class Furniture:
         kept = list(rows)
         for at_top in (True, False):
             kept = self._without(kept, number, at_top=at_top)
-        return kept
+        # Pages of which nothing else is left are no frames around text.
+        return kept or [row for row in rows if _page_number(row.text) is None]
 
     def _without(self, rows: list[Row], number: int, *, at_top: bool) -> list[Row]:
         edge = _edge(rows, at_top)
@@ -106,7 +114,7 @@ class Furniture:
     def _is_first(self, row: Row, number: int, *, at_top: bool) -> bool:
         """Whether a row was not seen before; footers with the number of their page do not count."""
         text = _plain(row.text)
-        if len(self._seen) >= MAX_SEEN or _NUMBER.fullmatch(row.text):
+        if len(self._seen) >= MAX_SEEN or _page_number(row.text) is not None:
             return False
         exact = _Sign(at_top, row.text[:_MAX_TEXT].lower(), None, None)
         if not at_top and self._counts[exact] < _LEAST_FIXED:
@@ -149,7 +157,12 @@ def _number(rows: Sequence[Row], at_top: bool) -> int | None:
     if not rows:
         return None
     edge = _edge(rows, at_top) if len(rows) > _ROWS else list(rows if at_top else rows[::-1])
-    found = _NUMBER.fullmatch(edge[0].text)
+    return _page_number(edge[0].text)
+
+
+def _page_number(text: str) -> int | None:
+    """Return the number of a page, if a row says nothing else."""
+    found = _NUMBER.fullmatch(text) if len(text) <= _MAX_NUMBER else None
     if found is None:
         return None
     return int(found[1]) if found[1].isdigit() else _roman(found[1].lower())

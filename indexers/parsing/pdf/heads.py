@@ -25,6 +25,7 @@ _RULE_REACH = 3.2
 _CENTRED = 0.03
 """Of the width of some columns: how far from their middle a cell over them may be."""
 _NEAR = 3.0
+_MAX_UNIT = 120
 _UNIT = re.compile(
     r"\(?(?:(?:u\.?s\.? )?(?:dollars|\$|amounts|shares|numbers|figures|data|eur|usd|€)[\w ]*)?,? ?"
     r"\(?(?:in|as a) (?:\w+ ){0,2}?(?:millions?|thousands?|billions?|dollars|percent|%)[^)]*\)?",
@@ -43,6 +44,11 @@ def is_period(cell: Cell) -> bool:
         return True
     words = cell.text.lower().replace(",", " ").replace(".", " ").split()
     return bool(words) and words[0] in _PERIODS and len(words) <= 6
+
+
+def is_unit(text: str) -> bool:
+    """Whether a text says in what all values are given: `(In millions)`."""
+    return len(text) <= _MAX_UNIT and _UNIT.fullmatch(text) is not None
 
 
 def boxes(columns: Sequence[Interval], rules: Sequence[Box]) -> list[Interval]:
@@ -70,7 +76,7 @@ def header(
     for i, line in enumerate(lines):
         below = lines[i + 1].y0 if i + 1 < len(lines) else None
         for cell, span in zip(line.cells, spans(line, below, columns, bands), strict=True):
-            if _UNIT.fullmatch(cell.text) and (len(line.cells) == 1 or span[1] > span[0]):
+            if is_unit(cell.text) and (len(line.cells) == 1 or span[1] > span[0]):
                 units.append(cell.text)
                 continue
             for k in range(span[0], span[1] + 1):

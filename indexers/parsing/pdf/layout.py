@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from indexers.parsing.pdf.bands import Bands, bands
-from indexers.parsing.pdf.elements import Element
+from indexers.parsing.pdf.elements import Element, goes_on
 from indexers.parsing.pdf.fonts import PLAIN, Look
 from indexers.parsing.pdf.grids import find_grids
 from indexers.parsing.pdf.gridtables import grid_table, taken
@@ -101,7 +101,7 @@ def _joined(found: Sequence[Sequence[Element]], vocabulary: Vocabulary) -> list[
     joined: list[Element] = []
     for column in found:
         rest = list(column)
-        if joined and rest and joined[-1].is_open and rest[0].goes_on:
+        if joined and rest and goes_on(joined[-1], rest[0]):
             last, following = joined[-1], rest.pop(0)
             text = joined_lines([last.text, following.text], vocabulary)
             joined[-1] = replace(last, text=text, lines=last.lines + following.lines)

@@ -39,6 +39,9 @@ def with_lists(elements: Iterable[Element]) -> list[Element]:
     items: list[Element] = []
     for element in [*elements, None]:
         if element is not None and element.kind == "item":
+            if items and items[-1].is_bold != element.is_bold:  # a heading with a number
+                found.append(_list(items))
+                items = []
             items.append(element)
             continue
         if items:

@@ -25,9 +25,12 @@ class Outline:
         for count, bookmark in enumerate(document.get_toc(max_depth=MAX_DEPTH)):
             if count == MAX_ENTRIES:
                 break
-            target = bookmark.get_dest()
-            page = target.get_index() if target is not None else None
-            title = _plain(bookmark.get_title())
+            try:
+                target = bookmark.get_dest()
+                page = target.get_index() if target is not None else None
+                title = _plain(bookmark.get_title())
+            except (pdfium.PdfiumError, UnicodeDecodeError):
+                continue
             if page is not None and len(title) >= _LEAST:
                 self._levels[page + 1].setdefault(title, bookmark.level + 1)
 

@@ -68,11 +68,10 @@ def read_pages(document: pdfium.PdfDocument, content: Content) -> Iterator[ReadP
 
 def _page(document: pdfium.PdfDocument, number: int, options: ParseOptions) -> ReadPage | None:
     try:
-        page = document[number - 1]
+        with closing(document[number - 1]) as page:
+            return _read(page, number, options)
     except pdfium.PdfiumError:
         return None
-    with closing(page):
-        return _read(page, number, options)
 
 
 def _read(page: pdfium.PdfPage, number: int, options: ParseOptions) -> ReadPage:

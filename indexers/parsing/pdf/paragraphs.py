@@ -28,6 +28,8 @@ _FULL = 0.12
 _CENTRED = 3.0
 _AROUND = 3
 _MAX_COLUMN = 400
+_BLANKS = 2.2
+"""Letters that a gap in code must be wide to be more than one blank."""
 _ENDS = '.:!?。！？：”"'
 
 
@@ -153,6 +155,8 @@ def _is_ragged(block: Block) -> bool:
 
 def _ends_early(row: Row, following: Row, block: Block) -> bool:
     """Whether the first word of the next row would have had room at the end of this one."""
+    if row.text.endswith(("-", "\u00ad")):
+        return False
     first = following.stretches[0].words[0]
     right = block.rights.get(id(row), block.right)
     return right - row.x1 > (first.x1 - first.x0) + 2 * _SPACE * row.height
@@ -187,10 +191,13 @@ def _code(block: Block) -> str:
     left = block.left
     lines = []
     for row in block.rows:
-        line = ""
+        line, end = "", left
         for stretch in row.stretches:
             column = min(round((stretch.x0 - left) / letter), _MAX_COLUMN)
-            line = line.ljust(column) if len(line) < column else f"{line} " if line else ""
-            line += stretch.text
+            if stretch.x0 - end > _BLANKS * letter and len(line) < column:
+                line = line.ljust(column)
+            elif line:
+                line += " "
+            line, end = line + stretch.text, stretch.x1
         lines.append(line)
     return "\n".join(lines)

@@ -35,14 +35,13 @@ _MOJIBAKE = re.compile(r"[ÂÃãäåæçèéï][\x80-\xbf‚-›‹…†‡ˆ�
 
 def read_metadata(document: pdfium.PdfDocument) -> Metadata:
     """Return what is known of the file as `meta.*` fields."""
-    info = {name: _clean(text) for name, text in document.get_metadata_dict().items()}
     return metadata(
         {
-            "author": info.get("Author") or None,
-            "subject": info.get("Subject") or None,
-            "keywords": info.get("Keywords") or None,
-            "created": _moment(info.get("CreationDate", "")),
-            "modified": _moment(info.get("ModDate", "")),
+            "author": _clean(_value(document, "Author")) or None,
+            "subject": _clean(_value(document, "Subject")) or None,
+            "keywords": _clean(_value(document, "Keywords")) or None,
+            "created": _moment(_value(document, "CreationDate")),
+            "modified": _moment(_value(document, "ModDate")),
             "lang": _language(document) or None,
             "pages": len(document),
         }
@@ -51,13 +50,20 @@ def read_metadata(document: pdfium.PdfDocument) -> Metadata:
 
 def read_title(document: pdfium.PdfDocument) -> str | None:
     """Return the title in the file's information, unless it is a file's name or says nothing."""
-    found = document.get_metadata_value("Title")
+    found = _value(document, "Title")
     title = _TOOL.sub("", _clean(found)).strip()
     if not title or len(title) > MAX_TITLE or _STRANGE.search(found) or _MOJIBAKE.search(title):
         return None
     if _FILE.search(title) or _EMPTY.fullmatch(title) or _WORD.search(title) is None:
         return None
     return title
+
+
+def _value(document: pdfium.PdfDocument, name: str) -> str:
+    try:
+        return str(document.get_metadata_value(name))
+    except (pdfium.PdfiumError, UnicodeDecodeError):
+        return ""
 
 
 def _clean(text: str) -> str:

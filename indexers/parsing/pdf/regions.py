@@ -19,7 +19,9 @@ MAX_DEPTH = 4
 _LEAST_GUTTER = 0.8
 """Of the height of a line."""
 _LEAST_ROWS = 3
-_PROSE_WORDS = 3
+_LEAST_SIDE = 2
+_LEAST_BOTH = 5
+_PROSE_WORDS = 4
 _PROSE_WIDTH = 0.55
 """Of the width of its column: a line of prose mostly fills it."""
 _PROSE_SHARE = 0.3
@@ -114,18 +116,19 @@ def _is_cut(band: _Band, row: Row, crossing: Sequence[float]) -> bool:
 
 def _is_prose(rows: Sequence[Row], gutter: Interval) -> bool:
     """Whether lines on both sides of the gutter mostly fill their columns with words."""
-    left, right = _sides(rows, gutter)
-    return all(_fills(side) for side in (left, right)) and max(len(left), len(right)) > 1
+    counts = [_prose_rows(side) for side in _sides(rows, gutter)]
+    return min(counts) >= _LEAST_SIDE and sum(counts) >= _LEAST_BOTH
 
 
-def _fills(side: Sequence[Row]) -> bool:
+def _prose_rows(side: Sequence[Row]) -> int:
+    """Return how many rows fill a column with words; 0 where they are too few of its rows."""
     if not side:
-        return False
+        return 0
     width = max(row.x1 for row in side) - min(row.x0 for row in side)
     prose = sum(
         1 for row in side if row.x1 - row.x0 >= _PROSE_WIDTH * width and _words(row) >= _PROSE_WORDS
     )
-    return prose >= max(1, _PROSE_SHARE * len(side))
+    return prose if prose >= _PROSE_SHARE * len(side) else 0
 
 
 def _words(row: Row) -> int:

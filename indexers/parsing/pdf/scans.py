@@ -16,6 +16,7 @@ from rag.errors import UnreadableDocument
 
 DPI = 300
 MAX_PIXELS = 12_000_000
+MAX_SIDE = 20_000
 FEW_LETTERS = 32
 """Less text than this on a page that is a picture is a stamp or a page number."""
 _LEAST_SHARE = 0.5
@@ -45,11 +46,11 @@ def read_scan(page: pdfium.PdfPage, options: ParseOptions) -> list[Part]:
     from indexers.parsing.ocr.reading import read_image
 
     width, height = page.get_size()
-    scale = min(DPI / 72, math.sqrt(MAX_PIXELS / (width * height)))
-    image = page.render(scale=scale, grayscale=True).to_pil()
+    scale = min(DPI / 72, math.sqrt(MAX_PIXELS / (width * height)), MAX_SIDE / max(width, height))
     try:
+        image = page.render(scale=scale, grayscale=True).to_pil()
         return read_image(image, options, dpi=round(scale * 72))
-    except UnreadableDocument:
+    except (UnreadableDocument, pdfium.PdfiumError):
         return []
 
 

@@ -136,7 +136,8 @@ def _is_head(line: Line, columns: Sequence[Interval], valued: Set[int]) -> bool:
         for cell in line.cells
     ):
         return False
-    return line.is_multi or _is_in_line(line.cells[0], columns)
+    first = line.cells[0]
+    return line.is_multi or is_period(first) or _is_in_line(first, columns)
 
 
 def _is_in_line(cell: Cell, columns: Sequence[Interval]) -> bool:

@@ -35,7 +35,7 @@ _SPACES = np.array(
 )
 _SYMBOLS = str.maketrans(dict.fromkeys("\uf0b7\uf0a7\uf076\uf0d8\uf06e\uf0a8", "•"))
 _UNUSUAL = ((0xAD, 0xAD), (0xE000, 0xF8FF), (0xFB00, 0xFDFF), (0xFE70, 0xFEFC))
-_ACCENTS = frozenset("˘ˇ´`¨˜ˆ¯˙˚¸˝")
+_ACCENTS = frozenset("˘ˇ´¨˜ˆ¯˙˚¸˝")
 """Signs that some files print over a letter for themselves; the letter stays."""
 _CJK = ((0x2E80, 0x9FFF), (0xF900, 0xFAFF), (0xFF00, 0xFF60), (0x20000, 0x3FFFF))
 _RTL = ((0x590, 0x8FF), (0xFB1D, 0xFDFF), (0xFE70, 0xFEFC))
@@ -176,7 +176,7 @@ def _usual(word: str) -> str:
     """Write ligatures, letters in their Arabic shapes and symbols of Windows as usual."""
     if word.isascii():
         return word
-    word = word.translate(_SYMBOLS)
+    word = word[:-1].translate(_SYMBOLS).replace("\u00ad", "") + word[-1:].translate(_SYMBOLS)
     return "".join(
         unicodedata.normalize("NFKC", c) if "\ufb00" <= c <= "\ufefc" else c for c in word
     )
