@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from indexers.parsing import EXTENSIONS, media_type, parse
+from indexers.parsing import media_type, parse
+from indexers.parsing.content import Content, ParseOptions
 from rag.errors import UnreadableDocument
 from rag.types import Blob, Document
 
@@ -24,22 +25,21 @@ def only(blob: Blob) -> Document:
     ("name", "head", "expected"),
     [
         ("docs/a.md", b"# A", "text/markdown"),
-        ("a.MARKDOWN", b"", "text/markdown"),
-        ("a.htm", b"", "text/html"),
-        ("a.rst", b"A\n=", "text/plain"),
+        ("a.MARKDOWN", b"# A", "text/markdown"),
+        ("a.htm", b"<p>", "text/html"),
+        ("a.rst", b"A\n=", "text/x-rst"),
         ("README", b"words", "text/plain"),
         ("index", b"\n <HTML><p>", "text/html"),
         ("a.md", codecs.BOM_UTF16_LE + "# A".encode("utf-16-le"), "text/markdown"),
         ("a.md", "# A title".encode("utf-16-le"), "text/markdown"),
         ("a.md", b"a\0\0b", None),
-        ("README", b"%PDF-1.4", None),
-        ("a.txt", b"PK\x03\x04", None),
-        ("a.docx", b"PK\x03\x04", None),
+        ("README", b"%PDF-1.4", "application/pdf"),
+        ("a.md", b"\x89PNG\r\n\x1a\n", "image/png"),
         ("a.xyz", b"words", None),
     ],
 )
 def test_media_type_by_ending_and_bytes(name: str, head: bytes, expected: str | None) -> None:
-    assert media_type(name, head) == expected
+    assert media_type(Content(head, name=name)) == expected
 
 
 def test_the_given_media_type_chooses_the_parser() -> None:
@@ -71,24 +71,32 @@ def test_a_path_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("blob", "named"),
+    ("blob", "code", "named"),
     [
-        (Blob("a.docx", "application/msword", content=b"words"), ".docx"),
-        (Blob("a.pdf", "application/pdf", content=b"%PDF-1.4"), "PDF"),
-        (Blob("a.md", "", content=b"\x89PNG\r\n\x1a\n\0\0"), "PNG"),
-        (Blob("a.md", "text/markdown", content=b"a\0\0b"), "NUL"),
+        (Blob("a.xyz", "", content=b"words"), "unsupported", ".xyz"),
+        (Blob("a.7z", "", content=b"7z\xbc\xaf\x27\x1c" + bytes(40)), "unsupported", "7z"),
+        (Blob("a.md", "text/markdown", content=b"a\0\0b"), "malformed", "NUL"),
+        (Blob("a.pdf", "application/pdf", content=b"%PDF-1.4"), "malformed", "PDF"),
     ],
 )
-def test_unsupported_content_is_named(blob: Blob, named: str) -> None:
-    with pytest.raises(UnreadableDocument, match=named):
+def test_what_cannot_be_read_is_named(blob: Blob, code: str, named: str) -> None:
+    with pytest.raises(UnreadableDocument, match=named) as caught:
         list(parse(blob))
+    assert caught.value.code == code
 
 
-def test_the_hint_says_what_is_supported() -> None:
-    with pytest.raises(UnreadableDocument) as caught:
-        list(parse(Blob("a.docx", "", content=b"words")))
-    assert caught.value.hint is not None
-    assert all(ending in caught.value.hint for ending in EXTENSIONS)
+def test_a_declared_type_decides_only_where_content_and_name_do_not() -> None:
+    page = Content(PAGE, name="page")
+    assert media_type(page, "text/plain") == "text/html"
+    assert media_type(Content(b"# A", name="a.xyz"), "text/markdown") == "text/markdown"
+    assert media_type(Content(b"words", name="a"), "application/octet-stream") == "text/plain"
+
+
+def test_parsers_of_ones_own_are_chosen_by_the_ending() -> None:
+    options = ParseOptions(parsers={".xyz": "indexers.parsing.text:parse_plain"})
+    (document,) = parse(Blob("a.XYZ", "", content=b"words"), options)
+    assert isinstance(document, Document)
+    assert document.text == "words"
 
 
 @pytest.mark.parametrize("media", ["text/plain", "text/markdown", "text/html"])

@@ -453,10 +453,11 @@ def test_a_large_first_letter_belongs_to_its_word() -> None:
     assert blocks(package(body)) == [("paragraph", "Once upon")]
 
 
-def test_equations_stand_in_the_line() -> None:
+def test_equations_stand_behind_the_words_of_their_line() -> None:
     equation = "<m:oMath><m:r><m:t>a=b</m:t></m:r></m:oMath>"
-    assert blocks(package(p(r("if"), equation, r("then"))))[0][1] == "if a=b then"
-    assert blocks(package(p(r("if "), equation, r("."))))[0][1] == "if a=b."
+    assert blocks(package(p(r("if"), equation, r("then"))))[0][1] == "if then (a=b)"
+    assert blocks(package(p(r("if "), equation, r(" so."))))[0][1] == "if so. (a=b)"
+    assert blocks(package(p(equation)))[0][1] == "a=b"
 
 
 def margin(kind: str, key: str, form: str) -> str:

@@ -41,27 +41,34 @@ class Paragraph:
     boxes: list[etree._Element] = field(default_factory=list)
     drawings: list[etree._Element] = field(default_factory=list)
     has_page_number: bool = False
+    equations: list[str] = field(default_factory=list)
+    """They stand in brackets behind the words, so that sentences can be searched and quoted."""
     _is_after_equation: bool = False
 
     def add(self, text: str) -> None:
         """Put text at the end."""
         if self._is_after_equation and text:
             self._is_after_equation = False
-            if text[0].isalnum():
+            if "".join(self.pieces[-2:])[-1:] in ("", " "):
+                text = text.lstrip(" ")
+            elif text[0].isalnum():
                 text = f" {text}"
         self.pieces.append(text)
         self.length += len(text)
 
     def add_equation(self, text: str) -> None:
-        """Put an equation at the end, apart from words before and after it."""
-        last = self.pieces[-1][-1:] if self.pieces else ""
-        self.add(f" {text}" if last.isalnum() else text)
-        self._is_after_equation = True
+        """Add an equation, apart from the words before and after it."""
+        if text:
+            self.equations.append(text)
+            self._is_after_equation = True
 
     @property
     def text(self) -> str:
         """All of the text."""
-        return "".join(self.pieces)
+        words, equations = "".join(self.pieces), "; ".join(self.equations)
+        if not equations:
+            return words
+        return f"{words.rstrip()} ({equations})" if words.strip() else equations
 
 
 @dataclass(slots=True)

@@ -7,7 +7,6 @@ into pdfium is made per character: everything else works on arrays.
 from __future__ import annotations
 
 import ctypes
-from collections import deque
 from dataclasses import dataclass
 from itertools import repeat
 from typing import TypeAlias
@@ -16,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import pypdfium2 as pdfium
 import pypdfium2.raw as raw
+
+from indexers.parsing.pdf.calls import loose_boxes
 
 MAX_PAGE_CHARACTERS = 1_000_000
 """More of one page is not read."""
@@ -53,7 +54,7 @@ def read_glyphs(page: pdfium.PdfPage, text_page: pdfium.PdfTextPage) -> list[Gly
     count = min(text_page.count_chars(), MAX_PAGE_CHARACTERS)
     if count <= 0:
         return []
-    codes, boxes = _codes(text_page, count), _boxes(text_page, count)
+    codes, boxes = _codes(text_page, count), loose_boxes(text_page, count)
     codes[(codes == 0x02) | (codes == 0xFFFE)] = _HYPHEN  # what pdfium makes of one at a line's end
     shown = (codes >= 32) | (codes == 0x0A) | (codes == 0x0D) | (codes == 0x09)
     shown &= (codes != 0x7F) & np.isfinite(boxes).all(axis=1)
@@ -132,13 +133,6 @@ def _codes(text_page: pdfium.PdfTextPage, count: int) -> Codes:
         codes[pairs] = whole
     codes[codes > 0x10FFFF] = 0
     return codes
-
-
-def _boxes(text_page: pdfium.PdfTextPage, count: int) -> Boxes:
-    rectangles = (raw.FS_RECTF * count)()
-    calls = map(raw.FPDFText_GetLooseCharBox, repeat(text_page.raw), range(count), rectangles)
-    deque(calls, maxlen=0)
-    return np.frombuffer(rectangles, np.float32).reshape(count, 4)
 
 
 def _directions(

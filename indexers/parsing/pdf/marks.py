@@ -8,13 +8,13 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
 import pypdfium2 as pdfium
 import pypdfium2.raw as raw
 
+from indexers.parsing.pdf.calls import object_kinds
 from indexers.parsing.pdf.glyphs import displayed, uprighted
 from indexers.parsing.pdf.matrices import IDENTITY, Matrix, moved, moved_box, product
 
@@ -102,13 +102,12 @@ def _sides(box: Box) -> tuple[float, float]:
 
 
 def _shapes(page: pdfium.PdfPage) -> Iterator[_Shape]:
-    count = min(raw.FPDFPage_CountObjects(page), MAX_OBJECTS)
-    objects = list(map(raw.FPDFPage_GetObject, repeat(page.raw), range(count)))
     budget = MAX_OBJECTS
-    for found, kind in zip(objects, map(raw.FPDFPageObj_GetType, objects), strict=True):
+    count = min(raw.FPDFPage_CountObjects(page), budget)
+    for i, kind in enumerate(object_kinds(page, count)):
         if kind == raw.FPDF_PAGEOBJ_TEXT:
             continue
-        stack = [(found, IDENTITY, 0)]
+        stack = [(raw.FPDFPage_GetObject(page, i), IDENTITY, 0)]
         while stack and budget:
             budget -= 1
             yield from _object(*stack.pop(), stack)
