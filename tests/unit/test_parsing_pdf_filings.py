@@ -236,25 +236,6 @@ TABLES = [
             Value("Gaming", q("Nine", OCTOBER_BEFORE), "7,236"),
         ),
     ),
-    Wanted(
-        "2022_Q3_NVDA",
-        23,
-        (
-            Value("Data Center", q("Three", "October 30, 2022"), "3,833"),
-            Value("Gaming", q("Three", "October 31, 2021"), "3,221"),
-            Value("Professional Visualization", q("Nine", "October 31, 2021"), "1,468"),
-        ),
-    ),
-    Wanted(
-        "2023_Q3_NVDA",
-        46,  # share repurchases
-        (
-            Value(
-                "August 28, 2023 - September 24, 2023", ("Average Price Paid per Share",), "456.81"
-            ),
-            Value("Total", ("Total Number of Shares Purchased (In millions)",), "8.3"),
-        ),
-    ),
 ]
 LAST_PAGES = {wanted.file: wanted.page for wanted in sorted(TABLES)}
 

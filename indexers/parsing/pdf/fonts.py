@@ -16,7 +16,10 @@ import pypdfium2.raw as raw
 _BOLD_WEIGHT = 700
 _BOLD = re.compile(r"bold|black|heavy|demi|-medi$|^[a-z]{2}(?:ss)?bx\d", re.IGNORECASE)
 _ITALIC = re.compile(r"ital|obliq|slanted|-it\b|^[a-z]{2}(?:ti|sl|bxti)\d", re.IGNORECASE)
-_MONO = re.compile(r"courier|mono|consol|typewriter|menlo|fixed|^[a-z]{2}tt\d", re.IGNORECASE)
+_MONO = re.compile(
+    r"courier|mono|nimbusmon|consol|typewriter|menlo|monaco|fixed|sourcecode|firacode|^[a-z]{2}tt\d",
+    re.IGNORECASE,
+)
 _FIXED_PITCH, _ITALIC_FLAG, _FORCE_BOLD = 1 << 0, 1 << 6, 1 << 18
 """Flags of font descriptors, PDF 32000-1:2008, table 123."""
 _FILL_AND_STROKE = raw.FPDF_TEXTRENDERMODE_FILL_STROKE

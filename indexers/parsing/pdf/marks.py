@@ -83,22 +83,21 @@ def read_marks(page: pdfium.PdfPage, turn: int = 0) -> Marks:
     boxes = np.array([shape.box for shape in shapes], np.float32)
     boxes = displayed(boxes, page.get_bbox(), page.get_rotation() // 90)
     boxes = uprighted(boxes, turn, *page.get_size())
-    sized = [(shape, Box(*row)) for shape, row in zip(shapes, boxes.tolist(), strict=True)]
-    shades = {shape.colour for shape, box in sized if min(_sides(box)) > THIN} | {_WHITE}
-    for shape, box in sized:
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    short, long = sizes.min(axis=1).tolist(), sizes.max(axis=1).tolist()
+    shades = {s.colour for s, thickness in zip(shapes, short, strict=True) if thickness > THIN}
+    shades.add(_WHITE)
+    for shape, row, least, most in zip(shapes, boxes.tolist(), short, long, strict=True):
+        box = Box(*row)
         if shape.is_image:
             marks.images.append(box)
         elif shape.colour is not None and shape.colour in shades:
             marks.fills.append(box)
-        elif min(_sides(box)) <= THIN and max(_sides(box)) > _SHORT:
+        elif least <= THIN and most > _SHORT:
             (marks.across if box.x1 - box.x0 > box.y1 - box.y0 else marks.down).append(box)
     for kept in (marks.across, marks.down, marks.fills):
         kept.sort(key=lambda box: (box.y0, box.x0))
     return marks
-
-
-def _sides(box: Box) -> tuple[float, float]:
-    return box.x1 - box.x0, box.y1 - box.y0
 
 
 def _shapes(page: pdfium.PdfPage) -> Iterator[_Shape]:
@@ -135,6 +134,9 @@ def _path(found: Any, matrix: Matrix) -> Iterator[_Shape]:
     is_thin = min(box[2] - box[0], box[1] - box[3]) <= THIN
     if is_thin and not fill.value:
         yield _Shape(box)
+        return
+    if is_thin and not stroke.value:
+        yield _Shape(box, _colour(found))
         return
     count = raw.FPDFPath_CountSegments(found)
     if fill.value and count <= _RECTANGLE:

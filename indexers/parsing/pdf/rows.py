@@ -98,13 +98,16 @@ def _gathered(found: Iterable[Stretch]) -> list[Row]:
 
 
 def _nearest(index: Stretch, gathered: Sequence[Row], tops: Sequence[float]) -> Row | None:
-    """Return the row that an index belongs to: the one beside it that it shares most with."""
+    """Return the row that an index belongs to: the one that it shares most with.
+
+    What hardly overlaps with a row must stand beside its words.
+    """
     end = bisect_right(tops, index.y1)
     best, most = None, _RAISED_OVERLAP * index.height
     for row in gathered[max(0, end - _LATEST) : end]:
         overlap = min(index.y1, row.y1) - max(index.y0, row.y0)
         is_beside = any(s.x0 - row.height < index.x0 < s.x1 + row.height for s in row.stretches)
-        if is_beside and overlap > most:
+        if overlap > most and (is_beside or overlap >= _OVERLAP * index.height):
             best, most = row, overlap
     return best
 

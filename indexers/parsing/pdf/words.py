@@ -77,13 +77,13 @@ def stretches(glyphs: Glyphs, fonts: Fonts) -> list[Stretch]:
     apart = np.diff(letters) > 1
     rtl = _within(codes, _RTL)
     starts = _starts(apart | ~_beside(boxes, rtl, WORD_GAP))
-    texts = _texts(codes, starts)
-    spans = _spans(boxes, starts)
-    ends = np.append(starts[1:], len(codes)) - 1
+    texts, spans = _texts(codes, starts), _spans(boxes, starts)
     first = _starts(~_beside(spans, rtl[starts], STRETCH_GAP))[: MAX_STRETCHES + 1]
-    found = []
+    indices = glyphs.indices[letters].tolist()
     bounds = _spans(spans, first).tolist()
     edges = spans[:, [0, 2]].tolist()
+    at = [*starts.tolist(), len(codes)]
+    found = []
     for (begin, end), (x0, y0, x1, y1) in zip(
         pairwise([*first.tolist(), len(starts)][: MAX_STRETCHES + 1]), bounds, strict=False
     ):
@@ -91,11 +91,10 @@ def stretches(glyphs: Glyphs, fonts: Fonts) -> list[Stretch]:
         if not words:
             continue
         longest = max(range(begin, end), key=lambda i: (texts[i].isalpha(), len(texts[i])))
-        middle = (starts[longest] + ends[longest]) // 2
-        look = _look(glyphs, fonts, letters[[middle, starts[begin], ends[end - 1]]])
-        order = int(glyphs.indices[letters[starts[begin]]])
+        middle = (at[longest] + at[longest + 1] - 1) // 2
+        look = _look(fonts, indices[middle], indices[at[begin]], indices[at[end] - 1])
         text = joined(words, y1 - y0 if look.mono else 0)
-        found.append(Stretch(x0, y0, x1, y1, words, order, look, text))
+        found.append(Stretch(x0, y0, x1, y1, words, indices[at[begin]], look, text))
     return found
 
 
@@ -126,11 +125,10 @@ def is_rtl(text: str) -> bool:
     return 2 * sum(unicodedata.bidirectional(c) in ("R", "AL") for c in letters) > len(letters)
 
 
-def _look(glyphs: Glyphs, fonts: Fonts, letters: npt.NDArray[np.int64]) -> Look:
-    """Return the look of the first letter, bold or italic only if all letters are."""
-    first, *others = glyphs.indices[letters].tolist()
-    look = fonts.look(first)
-    for index in others if look.bold or look.italic or look.mono else ():
+def _look(fonts: Fonts, middle: int, *ends: int) -> Look:
+    """Return the look of a letter in the middle, bold or italic only if those at the ends are."""
+    look = fonts.look(middle)
+    for index in ends if look.bold or look.italic or look.mono else ():
         other = fonts.look(index)
         look = Look(
             look.size,
