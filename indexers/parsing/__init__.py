@@ -15,8 +15,8 @@ from indexers.parsing.composing import documents
 from indexers.parsing.content import Content, Member, ParseOptions, Pulse, Yielded
 from indexers.parsing.detecting import detect
 from indexers.parsing.formats import FORMATS, parser_of
-from indexers.parsing.language import detect_language
 from indexers.parsing.mediatypes import OLE_ENCRYPTED, TEXT
+from indexers.parsing.text.language import detect_language
 from rag.errors import UnreadableDocument
 from rag.types import Blob, Document
 

@@ -11,8 +11,8 @@ import re
 from indexers.parsing import mediatypes as types
 from indexers.parsing.containers import compressed_type, is_tar, ole_type, zip_type
 from indexers.parsing.content import Content
-from indexers.parsing.decoding import HEAD, binary_format, head_text
 from indexers.parsing.markings import json_type, mail_type, markup_type
+from indexers.parsing.text.decoding import HEAD, binary_format, head_text
 
 _ENDING = re.compile(r"\.([a-z][a-z0-9_+-]{0,11}|1st)$")
 _MAGIC = (

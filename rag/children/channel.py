@@ -38,7 +38,7 @@ class Channel:
         self._room = 0
 
     def allow(self, seconds: float) -> None:
-        """Set the budget of the next call: the time to wait for each reply; limits have the rest."""
+        """Set the budget of the next call: how long to wait for each reply; limits say the rest."""
         self._allowed_s = self._patience_s = seconds
         self._total_s = max(self._limits.total_s, seconds)
         self._room = self._limits.output_bytes

@@ -144,7 +144,7 @@ async def test_another_try_reads_them_again_now(
         (folder / name).write_text("x")
     await ingest(runtime, folder)
     (first, second) = await list_failures(runtime, DEFAULT_TENANT, NAME)
-    runtime.settings.parsing.parsers = {".exits": "indexers.parsing.text:parse_plain"}
+    runtime.settings.parsing.parsers = {".exits": "indexers.parsing.text.text:parse_plain"}
     (summary,) = await retry_failures(runtime, DEFAULT_TENANT, None, [second.id])
     assert (summary.added, summary.failed) == (1, 0)
     assert [e.id for e in await list_failures(runtime, DEFAULT_TENANT, None)] == [first.id]

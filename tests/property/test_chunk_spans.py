@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from indexers.chunking import ChunkSpec, chunk
-from indexers.parsing.html import parse_html
-from indexers.parsing.markdown import parse_markdown
-from indexers.parsing.text import parse_text
+from indexers.parsing.markup.html import parse_html
+from indexers.parsing.markup.markdown import parse_markdown
+from indexers.parsing.text.text import parse_text
 from rag.types import Block, Document, Span
 
 EXAMPLES = int(os.environ.get("CUMULO_TEST_EXAMPLES", "40"))

@@ -77,7 +77,7 @@ async def test_migrations_make_what_the_tables_say_to_the_letter(catalog: Catalo
 async def test_numbers_are_never_used_again(catalog: Catalog) -> None:
     query = "SELECT name FROM sqlite_master WHERE sql LIKE '%AUTOINCREMENT%'"
     rows = await catalog.read(lambda c: c.exec_driver_sql(query).all())
-    assert {name for (name,) in rows} == {"attempts", "deletions", "failures"}
+    assert {name for (name,) in rows} == {"attempts", "deletions", "failures", "quarantine"}
 
 
 async def test_opening_again_writes_nothing(catalog: Catalog, path: Path) -> None:

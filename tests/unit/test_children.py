@@ -208,6 +208,16 @@ async def test_a_system_that_starts_no_process_is_said(
     await pid(pool)
 
 
+EARLIER: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def _earlier() -> None:
+    """Leave out what other tests have started in this process and keep."""
+    EARLIER.clear()
+    EARLIER.update(child_processes())
+
+
 def child_processes() -> list[int]:
     """Return the numbers of this process's children that have not been reaped."""
     found = []
@@ -218,4 +228,4 @@ def child_processes() -> list[int]:
             continue
         if int(name_and_state[1]) == os.getpid():
             found.append(int(stat.parent.name))
-    return found
+    return [number for number in found if number not in EARLIER]

@@ -72,9 +72,20 @@ def descriptors() -> list[str]:
     return sorted(path.name for path in Path("/proc/self/fd").iterdir())
 
 
+EARLIER: set[str] = set()
+
+
+@pytest.fixture(autouse=True)
+def _earlier() -> None:
+    """Leave out what other tests have started in this process and keep."""
+    EARLIER.clear()
+    EARLIER.update(children())
+
+
 def children() -> list[str]:
     """Return the numbers of this process's children, zombies included."""
-    return Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    found = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [number for number in found if number not in EARLIER]
 
 
 async def test_close_leaves_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from indexers.chunking import ChunkSpec, chunk
-from indexers.parsing.markdown import parse_markdown
+from indexers.parsing.markup.markdown import parse_markdown
 from rag.errors import ConfigError
 from rag.types import Block, Document, Span
 

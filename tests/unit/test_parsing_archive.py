@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from indexers.parsing import archive as archives
-from indexers.parsing import unpacking
-from indexers.parsing.archive import parse_compressed, parse_tar, parse_zip
+from indexers.parsing.archives import archive as archives
+from indexers.parsing.archives import unpacking
+from indexers.parsing.archives.archive import parse_compressed, parse_tar, parse_zip
+from indexers.parsing.archives.naming import member_name, shown_name, shown_size
 from indexers.parsing.content import Content, Member, ParseOptions, Part, Yielded
-from indexers.parsing.naming import member_name, shown_name, shown_size
 from rag.errors import UnreadableDocument
 
 Files = dict[str, bytes]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from indexers.parsing.alphabets import implausibility
 from indexers.parsing.content import Content
-from indexers.parsing.decoding import binary_format, cleaned, decode, head_text, open_text
+from indexers.parsing.text.alphabets import implausibility
+from indexers.parsing.text.decoding import binary_format, cleaned, decode, head_text, open_text
 from rag.errors import UnreadableDocument
 
 ENGLISH = "The catalog is the truth; a vector store holds projections. "

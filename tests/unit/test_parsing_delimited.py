@@ -13,9 +13,9 @@ import pytest
 
 from indexers.parsing.composing import documents
 from indexers.parsing.content import Content, Part, Properties
-from indexers.parsing.delimited import MAX_ROWS, parse_delimited
-from indexers.parsing.delimited_records import MAX_FIELD
-from indexers.parsing.dialects import Dialect, sniff
+from indexers.parsing.data.delimited import MAX_ROWS, parse_delimited
+from indexers.parsing.data.delimited_records import MAX_FIELD
+from indexers.parsing.data.dialects import Dialect, sniff
 from rag.errors import UnreadableDocument
 from rag.types import Document, Place
 

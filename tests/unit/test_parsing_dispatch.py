@@ -93,7 +93,7 @@ def test_a_declared_type_decides_only_where_content_and_name_do_not() -> None:
 
 
 def test_parsers_of_ones_own_are_chosen_by_the_ending() -> None:
-    options = ParseOptions(parsers={".xyz": "indexers.parsing.text:parse_plain"})
+    options = ParseOptions(parsers={".xyz": "indexers.parsing.text.text:parse_plain"})
     (document,) = parse(Blob("a.XYZ", "", content=b"words"), options)
     assert isinstance(document, Document)
     assert document.text == "words"

@@ -9,7 +9,7 @@ import pytest
 
 from indexers.parsing.composing import documents
 from indexers.parsing.content import Content, Part, Properties
-from indexers.parsing.epub import parse_epub
+from indexers.parsing.markup.epub import parse_epub
 from rag.errors import UnreadableDocument
 from rag.types import Document
 

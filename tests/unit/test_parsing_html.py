@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from indexers.parsing.content import Content, Part, Properties
-from indexers.parsing.html import MAX_DEPTH, parse_html, parse_page, read_page
+from indexers.parsing.markup.html import MAX_DEPTH, parse_html, parse_page, read_page
 from rag.types import Document
 
 

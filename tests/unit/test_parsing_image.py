@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from PIL import ExifTags, Image, ImageDraw, ImageFont, PngImagePlugin
 
-from indexers.parsing import image as module
 from indexers.parsing.composing import documents
 from indexers.parsing.content import Content, ParseOptions, Part, Properties
-from indexers.parsing.image import parse_image
+from indexers.parsing.ocr import image as module
+from indexers.parsing.ocr.image import parse_image
 from indexers.parsing.ocr.tesseract import installed_languages
 from rag.errors import UnreadableDocument
 from rag.types import Document, Place

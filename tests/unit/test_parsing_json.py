@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from indexers.parsing import json_records
 from indexers.parsing.composing import documents
 from indexers.parsing.content import Content, Part, Properties, Yielded
-from indexers.parsing.json_records import parse_json, parse_ndjson
-from indexers.parsing.notebooks import parse_notebook
+from indexers.parsing.data import json_records
+from indexers.parsing.data.json_records import parse_json, parse_ndjson
+from indexers.parsing.data.notebooks import parse_notebook
 from rag.errors import UnreadableDocument
 from rag.types import Document
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from indexers.parsing.language import detect_language
+from indexers.parsing.text.language import detect_language
 
 
 @pytest.mark.parametrize(

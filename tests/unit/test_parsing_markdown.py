@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from indexers.parsing.links import normalised, without_comments, without_targets
-from indexers.parsing.markdown import parse_markdown
+from indexers.parsing.markup.links import normalised, without_comments, without_targets
+from indexers.parsing.markup.markdown import parse_markdown
 from rag.types import Document
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
-from indexers.parsing.frontmatter import load_front_matter, split_front_matter
+from indexers.parsing.markup.frontmatter import load_front_matter, split_front_matter
 from indexers.parsing.metadata import MAX_FIELDS, MAX_VALUE_BYTES, metadata
 from rag.filters import Value
 

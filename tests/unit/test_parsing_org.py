@@ -9,7 +9,7 @@ import pytest
 
 from indexers.parsing.composing import documents
 from indexers.parsing.content import Content
-from indexers.parsing.org import parse_org
+from indexers.parsing.markup.org import parse_org
 from rag.types import Document
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from indexers.parsing.composing import documents
 from indexers.parsing.content import Content
-from indexers.parsing.rst import parse_rst
+from indexers.parsing.markup.rst import parse_rst
 from rag.types import Document
 
 

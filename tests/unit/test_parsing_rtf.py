@@ -10,7 +10,7 @@ import pytest
 
 from indexers.parsing.composing import documents
 from indexers.parsing.content import Content, Part, Properties
-from indexers.parsing.rtf import parse_rtf
+from indexers.parsing.rtf.reader import parse_rtf
 from rag.errors import UnreadableDocument
 from rag.types import Document
 

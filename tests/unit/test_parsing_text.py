@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from indexers.parsing.text import parse_text
+from indexers.parsing.text.text import parse_text
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from indexers.parsing import xml
 from indexers.parsing.composing import documents
 from indexers.parsing.content import Content, Part
-from indexers.parsing.xml import parse_xml
+from indexers.parsing.data import xml
+from indexers.parsing.data.xml import parse_xml
 from rag.errors import UnreadableDocument
 from rag.types import Document
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from indexers.parsing.archives.naming import member_name
 from indexers.parsing.content import Content, Member, Properties, Yielded
-from indexers.parsing.decoding import HEAD, binary_format
-from indexers.parsing.html import read_page
 from indexers.parsing.mail.headers import Headers
 from indexers.parsing.mail.letter import Letter, Text, letter_parts
 from indexers.parsing.mail.mime import Entity, Parts, Section, mail_parts
 from indexers.parsing.mail.quoting import unflowed
-from indexers.parsing.naming import member_name
+from indexers.parsing.markup.html import read_page
+from indexers.parsing.text.decoding import HEAD, binary_format
 from rag.errors import UnreadableDocument
 
 MAX_BYTES = 256 << 20

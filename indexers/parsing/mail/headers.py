@@ -13,8 +13,8 @@ from datetime import datetime
 from email.utils import getaddresses
 from urllib.parse import unquote_to_bytes
 
-from indexers.parsing.decoding import decode
 from indexers.parsing.moments import moment
+from indexers.parsing.text.decoding import decode
 from rag.errors import UnreadableDocument
 
 MAX_HEAD = 1 << 20

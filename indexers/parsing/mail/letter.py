@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from indexers.parsing.content import Member, Part, Properties, Yielded
-from indexers.parsing.html import read_page
 from indexers.parsing.mail.quoting import html_parts, plain_parts
+from indexers.parsing.markup.html import read_page
 from indexers.parsing.metadata import MAX_VALUE_BYTES, metadata
 from rag.errors import UnreadableDocument
 from rag.types import Metadata

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from indexers.parsing.archives.naming import member_name
 from indexers.parsing.content import Content, Member, Part, Yielded
 from indexers.parsing.mail.headers import Headers, written_address
 from indexers.parsing.mail.letter import Letter, Text, letter_parts
@@ -17,9 +18,8 @@ from indexers.parsing.mail.outlook import Storage
 from indexers.parsing.mail.quoting import html_parts
 from indexers.parsing.mail.rebuilt import eml_bytes
 from indexers.parsing.mail.squeezed import expand_rtf
-from indexers.parsing.naming import member_name
 from indexers.parsing.office.ole import open_ole
-from indexers.parsing.rtf import parse_rtf
+from indexers.parsing.rtf.reader import parse_rtf
 from rag.errors import UnreadableDocument
 
 MAX_DEPTH = 5

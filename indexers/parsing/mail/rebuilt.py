@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from email.message import EmailMessage
 
-from indexers.parsing.decoding import decode
 from indexers.parsing.mail.letter import Letter, Text
+from indexers.parsing.text.decoding import decode
 from rag.errors import UnreadableDocument
 
 _TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")

@@ -14,13 +14,13 @@ from typing import NamedTuple
 from PIL import Image
 
 from indexers.parsing.content import ParseOptions, Part
-from indexers.parsing.language import detect_language
 from indexers.parsing.ocr import languages
 from indexers.parsing.ocr.languages import Model
 from indexers.parsing.ocr.page import Page, completed, read_page
 from indexers.parsing.ocr.parts import page_parts
 from indexers.parsing.ocr.picture import Picture, prepared
 from indexers.parsing.ocr.tesseract import installed_languages, not_installed, tesseract
+from indexers.parsing.text.language import detect_language
 from rag.errors import UnreadableDocument
 
 GOOD = 75.0

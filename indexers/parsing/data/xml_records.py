@@ -13,8 +13,8 @@ from typing import Any
 from lxml import etree
 
 from indexers.parsing.content import Part
-from indexers.parsing.outlining import outline, outline_records
-from indexers.parsing.values import Fields, Value
+from indexers.parsing.data.outlining import outline, outline_records
+from indexers.parsing.data.values import Fields, Value
 from indexers.parsing.xmlsafe import local
 
 MAX_TITLE = 200

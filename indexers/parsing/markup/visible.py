@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 
 from selectolax.lexbor import LexborNode
 
-from indexers.parsing.boilerplate import CONTAINERS, MIN_PROSE, Box, Words
 from indexers.parsing.content import Part
-from indexers.parsing.elements import (
+from indexers.parsing.markup.boilerplate import CONTAINERS, MIN_PROSE, Box, Words
+from indexers.parsing.markup.elements import (
     BLOCKS,
     BREAK,
     REPLACED,
@@ -24,7 +24,7 @@ from indexers.parsing.elements import (
     replacement,
     shown_text,
 )
-from indexers.parsing.html_tables import table_parts
+from indexers.parsing.markup.html_tables import table_parts
 
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _LISTS = frozenset({"ul", "ol", "menu"})

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from indexers.parsing.content import Content, Part, Properties, Yielded
-from indexers.parsing.rtf_blocks import Blocks
-from indexers.parsing.rtf_info import Info, read_fonts, read_info, read_styles
-from indexers.parsing.rtf_state import CHARACTERS, NOTES, SKIPPED, State
-from indexers.parsing.rtf_tokens import Token, Tokens, code_page_encoding
+from indexers.parsing.rtf.blocks import Blocks
+from indexers.parsing.rtf.info import Info, read_fonts, read_info, read_styles
+from indexers.parsing.rtf.state import CHARACTERS, NOTES, SKIPPED, State
+from indexers.parsing.rtf.tokens import Token, Tokens, code_page_encoding
 from rag.errors import UnreadableDocument
 
 MAX_BYTES = 256 << 20

@@ -14,13 +14,13 @@ from urllib.parse import unquote
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
-from indexers.parsing.boilerplate import Frame
 from indexers.parsing.composing import compose
 from indexers.parsing.content import Content, Part, Properties, Yielded
-from indexers.parsing.decoding import HEAD, decode
-from indexers.parsing.elements import tags
-from indexers.parsing.html_head import read_head
-from indexers.parsing.visible import VisibleText
+from indexers.parsing.markup.boilerplate import Frame
+from indexers.parsing.markup.elements import tags
+from indexers.parsing.markup.html_head import read_head
+from indexers.parsing.markup.visible import VisibleText
+from indexers.parsing.text.decoding import HEAD, decode
 from rag.types import Document, Metadata
 
 MAX_DEPTH = 256

@@ -11,7 +11,7 @@ import re
 
 from chardetng_py import EncodingDetector  # type: ignore[import-untyped]
 
-from indexers.parsing.alphabets import implausibility
+from indexers.parsing.text.alphabets import implausibility
 
 SAMPLE = 1 << 18
 """Bytes that are looked at, from the first one beyond ASCII on."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 
 from indexers.parsing.content import Part
-from indexers.parsing.elements import Attributes, tags
+from indexers.parsing.markup.elements import Attributes, tags
 
 MIN_PROSE = 30
 """Characters outside links that make a block prose."""

@@ -16,12 +16,12 @@ from docutils.core import publish_doctree
 from docutils.utils import SystemMessage
 
 from indexers.parsing.content import Content, Properties, Yielded
-from indexers.parsing.decoding import decode
-from indexers.parsing.html import read_page
+from indexers.parsing.markup.html import read_page
+from indexers.parsing.markup.rst_directives import allow_unknown
 from indexers.parsing.metadata import metadata
 from indexers.parsing.moments import moment
-from indexers.parsing.rst_directives import allow_unknown
-from indexers.parsing.text import parse_plain
+from indexers.parsing.text.decoding import decode
+from indexers.parsing.text.text import parse_plain
 
 MAX_CHARACTERS = 2 << 20
 """Beyond this the markup is not worth its time."""

@@ -10,10 +10,10 @@ import re
 from collections.abc import Iterator
 
 from indexers.parsing.content import Content, Part, Properties, Yielded
-from indexers.parsing.decoding import decode
 from indexers.parsing.metadata import metadata
 from indexers.parsing.moments import moment
 from indexers.parsing.tabular import markdown_table
+from indexers.parsing.text.decoding import decode
 
 MAX_ROWS = 500
 """Of one part of a table."""

@@ -14,12 +14,12 @@ from typing import Any
 from lxml import etree
 
 from indexers.parsing.content import Content, Part, Properties, Yielded
-from indexers.parsing.decoding import HEAD, decode
-from indexers.parsing.feeds import feed, is_feed
-from indexers.parsing.html import read_page
+from indexers.parsing.data.feeds import feed, is_feed
+from indexers.parsing.data.xml_prose import is_prose, page_of
+from indexers.parsing.data.xml_records import record_parts, text_of, title_of
+from indexers.parsing.markup.html import read_page
 from indexers.parsing.metadata import metadata
-from indexers.parsing.xml_prose import is_prose, page_of
-from indexers.parsing.xml_records import record_parts, text_of, title_of
+from indexers.parsing.text.decoding import HEAD, decode
 from indexers.parsing.xmlsafe import local
 from indexers.parsing.xmlsafe import parse_xml as parse_tree
 from rag.errors import UnreadableDocument

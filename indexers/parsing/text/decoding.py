@@ -13,7 +13,7 @@ import unicodedata
 from typing import TextIO
 
 from indexers.parsing.content import Content
-from indexers.parsing.encodings import escaped_encoding, guessed_encoding
+from indexers.parsing.text.encodings import escaped_encoding, guessed_encoding
 from rag.errors import UnreadableDocument
 
 HEAD = 8192

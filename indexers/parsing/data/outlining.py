@@ -11,7 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from indexers.parsing.content import Part
-from indexers.parsing.values import MAX_CELL, MAX_ROWS, Fields, Value, lines_of, table_of
+from indexers.parsing.data.values import MAX_CELL, MAX_ROWS, Fields, Value, lines_of, table_of
 from rag.errors import UnreadableDocument
 
 MAX_DEPTH = 200

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
+from indexers.parsing.archives.unpacking import Unpacked, is_compressed
 from indexers.parsing.content import Content
-from indexers.parsing.unpacking import Unpacked, is_compressed
 from rag.errors import UnreadableDocument
 
 MAX_HEADER_BYTES = 1 << 20

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from lxml import etree
 
 from indexers.parsing.content import Content, Part, Properties, Yielded
-from indexers.parsing.html import read_page
+from indexers.parsing.markup.html import read_page
 from indexers.parsing.metadata import metadata
 from indexers.parsing.moments import moment
 from indexers.parsing.unzipping import SafeZip, open_zip, read_entry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from indexers.parsing.content import Content
-from indexers.parsing.decoding import decode
+from indexers.parsing.text.decoding import decode
 from rag.types import Block, Document
 
 

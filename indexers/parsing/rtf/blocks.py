@@ -10,9 +10,9 @@ import re
 from collections.abc import Mapping
 
 from indexers.parsing.content import Part
-from indexers.parsing.rtf_state import State
-from indexers.parsing.rtf_tables import Row, table_parts
-from indexers.parsing.rtf_tokens import mended
+from indexers.parsing.rtf.state import State
+from indexers.parsing.rtf.tables import Row, table_parts
+from indexers.parsing.rtf.tokens import mended
 
 MAX_HEADING = 300
 """Characters of a heading; what is longer is text that was only set like one."""

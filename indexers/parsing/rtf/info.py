@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from indexers.parsing.metadata import metadata
-from indexers.parsing.rtf_tokens import (
+from indexers.parsing.rtf.tokens import (
     Tokens,
     charset_encoding,
     code_page_encoding,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from selectolax.lexbor import LexborNode
 
 from indexers.parsing.content import Part
-from indexers.parsing.elements import collapsed, is_hidden, shown_text
+from indexers.parsing.markup.elements import collapsed, is_hidden, shown_text
 from indexers.parsing.tabular import markdown_table
 
 MAX_ROWS = 500

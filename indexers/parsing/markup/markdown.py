@@ -17,10 +17,10 @@ from markdown_it.token import Token
 
 from indexers.parsing.composing import compose
 from indexers.parsing.content import Content, Part
-from indexers.parsing.decoding import decode
-from indexers.parsing.frontmatter import load_front_matter, split_front_matter
-from indexers.parsing.links import normalised, without_comments, without_targets
+from indexers.parsing.markup.frontmatter import load_front_matter, split_front_matter
+from indexers.parsing.markup.links import normalised, without_comments, without_targets
 from indexers.parsing.metadata import metadata
+from indexers.parsing.text.decoding import decode
 from rag.types import BlockKind, Document
 
 MAX_LABEL_CHARS = 1000

@@ -11,9 +11,9 @@ from html import escape
 from lxml import etree
 
 from indexers.parsing.content import Part, Properties
-from indexers.parsing.html import read_page
+from indexers.parsing.data.xml_records import text_of
+from indexers.parsing.markup.html import read_page
 from indexers.parsing.metadata import metadata
-from indexers.parsing.xml_records import text_of
 from indexers.parsing.xmlsafe import local
 
 _ROOTS = frozenset({"rss", "feed", "RDF"})

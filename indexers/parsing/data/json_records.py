@@ -14,9 +14,9 @@ from itertools import chain
 from typing import Any, cast
 
 from indexers.parsing.content import Content, Part, Properties, Yielded
-from indexers.parsing.decoding import cleaned, decode, open_text
-from indexers.parsing.outlining import outline, outline_records
-from indexers.parsing.values import Fields, Value
+from indexers.parsing.data.outlining import outline, outline_records
+from indexers.parsing.data.values import Fields, Value
+from indexers.parsing.text.decoding import cleaned, decode, open_text
 from rag.errors import UnreadableDocument
 from rag.types import BlockKind
 

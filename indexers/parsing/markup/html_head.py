@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from selectolax.lexbor import LexborHTMLParser
 
-from indexers.parsing.elements import collapsed
+from indexers.parsing.markup.elements import collapsed
 from indexers.parsing.metadata import metadata
 from indexers.parsing.moments import moment
 from rag.types import Metadata

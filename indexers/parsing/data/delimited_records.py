@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import NamedTuple, TextIO
 
-from indexers.parsing.decoding import cleaned
+from indexers.parsing.text.decoding import cleaned
 
 MAX_FIELD = 1 << 20
 """Characters of one cell."""

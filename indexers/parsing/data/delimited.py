@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from indexers.parsing.content import Content, Part, Properties, Yielded
-from indexers.parsing.decoding import open_text
-from indexers.parsing.delimited_records import Lines, Record, records
-from indexers.parsing.dialects import sniff
+from indexers.parsing.data.delimited_records import Lines, Record, records
+from indexers.parsing.data.dialects import sniff
+from indexers.parsing.text.decoding import open_text
 from rag.types import Place
 
 MAX_ROWS = 200

@@ -20,7 +20,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from indexers.parsing.content import Content, Yielded
-from indexers.parsing.imagenotes import DAMAGED, properties
+from indexers.parsing.ocr.imagenotes import DAMAGED, properties
 from indexers.parsing.ocr.reading import ocr_available, read_image
 from indexers.parsing.ocr.tesseract import not_installed
 from rag.errors import UnreadableDocument

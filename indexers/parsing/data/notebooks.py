@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 
 from indexers.parsing.content import Content, Part, Properties, Yielded
-from indexers.parsing.decoding import cleaned, decode
-from indexers.parsing.json_records import parse_json
-from indexers.parsing.markdown import parse_markdown
+from indexers.parsing.data.json_records import parse_json
+from indexers.parsing.markup.markdown import parse_markdown
 from indexers.parsing.metadata import metadata
+from indexers.parsing.text.decoding import cleaned, decode
 from rag.errors import UnreadableDocument
 
 MAX_BYTES = 64 << 20

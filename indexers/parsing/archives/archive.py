@@ -11,11 +11,11 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from indexers.parsing.archives.naming import member_name, shown_name, shown_size
+from indexers.parsing.archives.tars import Entry, entries_of_tar, is_tar
+from indexers.parsing.archives.unpacking import Unpacked
 from indexers.parsing.content import Content, Member, Part, Yielded
-from indexers.parsing.decoding import decode
-from indexers.parsing.naming import member_name, shown_name, shown_size
-from indexers.parsing.tars import Entry, entries_of_tar, is_tar
-from indexers.parsing.unpacking import Unpacked
+from indexers.parsing.text.decoding import decode
 from indexers.parsing.unzipping import SafeZip, open_zip, read_entry
 from rag.errors import UnreadableDocument
 
