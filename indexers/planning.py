@@ -114,22 +114,21 @@ def _sort(
     held = before.quarantine.get(change.external_id)
     doubted = change.external_id in before.doubted
     if held is not None and held.fingerprint == change.fingerprint and not doubted:
-        plan.quarantined += 1
-        _sort_readers(plan, change, [*filter(None, [known]), *members], count=0)
+        plan.quarantined += 1  # what is indexed of it stays as it is
     elif known is None or known.fingerprint != change.fingerprint:
         plan.fetch.append(change)
     else:
         plan.quarantined += len(refused)
-        _sort_readers(plan, change, [known, *members], count=1)
+        _sort_readers(plan, change, [known, *members])
 
 
-def _sort_readers(plan: Plan, change: Changed, documents: list[Known], *, count: int) -> None:
+def _sort_readers(plan: Plan, change: Changed, documents: list[Known]) -> None:
     """Find the documents of an unchanged file that have other readers now."""
     for known in documents:
         if known.access != frozenset(change.access):
             plan.access.append(replace(change, external_id=known.external_id, uri=known.uri))
         else:
-            plan.unchanged += count
+            plan.unchanged += 1
 
 
 def reason(error: Exception) -> str:

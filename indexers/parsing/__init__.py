@@ -59,7 +59,8 @@ def _living(yielded: Iterator[Yielded]) -> Iterator[Yielded]:
     """Add a sign of life when the last one was some time ago and work has gone on."""
     last = monotonic()
     for item in yielded:
-        yield item
+        if not isinstance(item, Pulse):
+            yield item
         if (now := monotonic()) - last > PULSE_S:
             last = now
             yield Pulse()

@@ -42,8 +42,17 @@ class Content:
         self.name = name
         self.options = options or ParseOptions()
         self.size = len(source) if isinstance(source, bytes) else os.fstat(source).st_size
-        self.reached = 0
-        """Bytes up to which a parser has read: how far it is, where it reads from front to back."""
+        self.read_up_to = 0
+        self._reported: int | None = None
+
+    @property
+    def reached(self) -> int:
+        """How far a parser is, in bytes: as it reported, else up to where it has read."""
+        return self.read_up_to if self._reported is None else self._reported
+
+    def report(self, share: float) -> None:
+        """Say how far a parser is (0 to 1) that does not read from front to back."""
+        self._reported = int(share * self.size)
 
     def head(self, size: int) -> bytes:
         """Return the first bytes."""
@@ -79,7 +88,7 @@ class _Descriptor(io.RawIOBase):
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         read = os.preadv(self._descriptor, [buffer], self._position)
         self._position += read
-        self._content.reached = max(self._content.reached, self._position)
+        self._content.read_up_to = max(self._content.read_up_to, self._position)
         return read
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:

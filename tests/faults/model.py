@@ -143,16 +143,19 @@ def foretell(files: Files, indexed: Files, scope: str, only: str = "all") -> dic
 
 
 def foretell_counts(
-    files: Files, indexed: Files, scope: str, only: str, *, dry: bool
-) -> dict[str, int]:
-    """Return the counts of such a run; a dry one reads changed files and parses none."""
-    counts = dict.fromkeys(COUNTS, 0)
+    files: Files, indexed: Files, scope: str, only: str
+) -> tuple[dict[str, int], int]:
+    """Return the counts of such a run, and how many files no parser can read.
+
+    Those fail, or are in quarantine; a dry run that parses nothing may count them otherwise.
+    """
+    counts, unreadable = dict.fromkeys(COUNTS, 0), 0
     for path in _covered(scope, only):
         file, known = files.get(path), indexed.get(path)
         if file is None:
             counts["removed"] += known is not None
-        elif not file.readable and not dry:
-            counts["failed"] += 1
+        elif not file.readable:
+            unreadable += 1
         elif known is None:
             counts["added"] += 1
         elif known.content != file.content:
@@ -161,7 +164,7 @@ def foretell_counts(
             counts["access_changed"] += 1
         else:
             counts["unchanged"] += 1
-    return counts
+    return counts, unreadable
 
 
 def between(before: File | None, after: File | None) -> list[File | None]:

@@ -93,11 +93,11 @@ async def test_quarantine_holds_until_the_file_changes() -> None:
     assert (plan.quarantined, len(plan.fetch)) == (0, 1)
 
 
-async def test_what_was_indexed_of_a_refused_file_stays_under_new_readers() -> None:
+async def test_what_was_indexed_of_a_refused_file_stays() -> None:
     entries = before(known("a.pdf", "0"), refused("a.pdf"))
     plan = await make_plan(Listed([file("a.pdf", access=("group:x",)), EVERYTHING]), entries)
     assert (plan.quarantined, plan.unchanged, plan.gone) == (1, 0, [])
-    assert [change.external_id for change in plan.access] == ["a.pdf"]
+    assert plan.access == []
 
 
 async def test_refused_members_are_counted_with_their_unchanged_file() -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import pypdfium2 as pdfium
 
-from indexers.parsing.content import Content, Part, Properties, Yielded
+from indexers.parsing.content import Content, Part, Properties, Pulse, Yielded
 from indexers.parsing.metadata import metadata
 from indexers.parsing.pdf.assembly import Assembly
 from indexers.parsing.pdf.attachments import read_attachments
@@ -66,11 +66,15 @@ class _Reading:
         self._pages = self._scans = 0
         self._has_title = read_title(document) is not None
 
-    def parts(self, content: Content) -> Iterator[Part | Properties]:
+    def parts(self, content: Content) -> Iterator[Yielded]:
         """Yield the parts of all pages."""
         waiting: deque[_Laid] = deque()
         is_first = True
         for laid in self._laid(content):
+            if laid is None:
+                content.report(self._pages / max(1, len(self._document)))
+                yield Pulse()
+                continue
             waiting.append(laid)
             if len(waiting) > AHEAD:
                 yield from self._begun(waiting) if is_first else ()
@@ -85,11 +89,15 @@ class _Reading:
         if self._scans == self._pages:
             yield Properties(metadata=metadata({"ocr": "missing"}))
 
-    def _laid(self, content: Content) -> Iterator[_Laid]:
-        """Yield the pages without their furniture, which is known some pages later."""
+    def _laid(self, content: Content) -> Iterator[_Laid | None]:
+        """Yield the pages without their furniture, which is known some pages later.
+
+        None says that one more page was read.
+        """
         waiting: deque[ReadPage] = deque()
         for page in read_pages(self._document, content):
             self._note(page)
+            yield None
             waiting.append(page)
             if len(waiting) > REACH:
                 yield self._laid_out(waiting.popleft())
