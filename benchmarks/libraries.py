@@ -1,4 +1,8 @@
-"""What libraries do by themselves with a file: the least that a parser could be."""
+"""What libraries do by themselves with a file: the least, and what comes nearest to a parser.
+
+`LIBRARIES` are the bare ones, which yield characters or objects. `COMPARABLE` yield text with
+tables or the main part of a page; they are measured where they are installed.
+"""
 
 from __future__ import annotations
 
@@ -86,4 +90,53 @@ LIBRARIES: Mapping[str, tuple[str, Callable[[Path], Any]]] = {
         lambda path: lxml.etree.parse(path).getroot().xpath("string()"),
     ),
     ".rst": ("docutils, tree", lambda path: docutils.core.publish_doctree(path.read_text())),
+}
+
+
+def pdf_tables(path: Path) -> Any:
+    import pdfplumber
+
+    with pdfplumber.open(path) as document:
+        return [(page.extract_text(), page.extract_tables()) for page in document.pages]
+
+
+def word(path: Path) -> Any:
+    import docx
+
+    document = docx.Document(str(path))
+    tables = [[[cell.text for cell in row.cells] for row in t.rows] for t in document.tables]
+    return [(p.style.name if p.style else "", p.text) for p in document.paragraphs], tables
+
+
+def slides(path: Path) -> Any:
+    import pptx
+
+    shapes = [shape for slide in pptx.Presentation(str(path)).slides for shape in slide.shapes]
+    tables = [
+        [[cell.text for cell in row.cells] for row in shape.table.rows]
+        for shape in shapes
+        if shape.has_table
+    ]
+    return [shape.text_frame.text for shape in shapes if shape.has_text_frame], tables
+
+
+def workbook(path: Path) -> Any:
+    import openpyxl
+
+    book = openpyxl.load_workbook(path, data_only=True)
+    return [list(sheet.iter_rows(values_only=True)) for sheet in book.worksheets]
+
+
+def main_text(path: Path) -> Any:
+    import trafilatura
+
+    return trafilatura.extract(path.read_bytes(), include_tables=True, output_format="markdown")
+
+
+COMPARABLE: Mapping[str, tuple[str, Callable[[Path], Any]]] = {
+    ".pdf": ("pdfplumber, text and tables", pdf_tables),
+    ".docx": ("python-docx, paragraphs and tables", word),
+    ".pptx": ("python-pptx, texts and tables", slides),
+    ".xlsx": ("openpyxl, cells", workbook),
+    ".html": ("trafilatura, main text", main_text),
 }
