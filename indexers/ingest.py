@@ -242,6 +242,11 @@ async def ingest(
         await _sync(run, listings, again)
         await drain(runtime, collection.id, cache)
         await index.optimize()
+        if parser.exposed:
+            summary.warnings.append(
+                f"this system does not lock parsers away from: {', '.join(parser.exposed)}; "
+                "ingest only files that you trust here"
+            )
         state = "interrupted" if stop.is_set() else "done"
     except Exception:
         state = "failed"

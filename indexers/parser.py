@@ -105,6 +105,12 @@ class Parser:
         """How many files are parsed at once."""
         return self._settings.workers
 
+    @property
+    def exposed(self) -> tuple[str, ...]:
+        """What this system does not keep from the processes, of those that have started."""
+        found = self._pool.protections
+        return () if found is None else tuple(k for k, v in found._asdict().items() if not v)
+
     async def parse(self, file: Opened) -> AsyncGenerator[Parsed, None]:
         """Yield the documents of a file and of all that is inside, the file's own one first.
 

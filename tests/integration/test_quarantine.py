@@ -14,6 +14,8 @@ from indexers.ingest import Summary
 from indexers.retrying import list_failures, retry_failures
 from rag.catalog import documents
 from rag.catalog.collections import get_collection
+from rag.children.limits import Protections
+from rag.children.pool import ChildPool
 from rag.errors import NotFound
 from rag.runtime import Runtime, open_runtime
 from rag.settings import load_settings
@@ -167,3 +169,14 @@ async def test_another_version_of_the_program_tries_again(
     await ingest(runtime, folder)
     monkeypatch.setattr(job, "__version__", "99.0")
     assert (await ingest(runtime, folder)).failed == 1
+
+
+async def test_a_system_that_does_not_lock_parsers_away_is_named(
+    runtime: Runtime, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await ingest(runtime, folder)).warnings == []
+    (folder / "more.md").write_text("words")
+    weak = property(lambda pool: Protections(network=True, files=False))
+    monkeypatch.setattr(ChildPool, "protections", weak)
+    (warning,) = (await ingest(runtime, folder)).warnings
+    assert "does not lock parsers away from: files;" in warning
