@@ -7,6 +7,7 @@ files become documents is the reader's.
 from __future__ import annotations
 
 import asyncio
+from bisect import bisect_left
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 
@@ -25,7 +26,7 @@ from rag.errors import RagError, Unavailable
 from rag.places import places_within
 from rag.ports import Changed, Index
 from rag.runtime import Runtime
-from rag.types import Chunk, Collection, Metadata, Source, chunk_id, name_uuid
+from rag.types import Block, Chunk, Collection, Metadata, Source, Span, chunk_id, name_uuid
 from rag.vectors import Batch, SparseMatrix
 
 WINDOW_TOKENS = 32_768
@@ -165,6 +166,7 @@ class Pipeline:
                 "title": write.title,
             }
             document = prepared.document
+            starts = [block.start for block in document.blocks]
             for ordinal, span in enumerate(prepared.spans):
                 chunks.append(
                     Chunk(
@@ -178,6 +180,7 @@ class Pipeline:
                         end=span.end,
                         text=document.text[span.start : span.end],
                         heading=span.heading,
+                        outline=_headings_within(document.blocks, starts, span),
                         places=places_within(document.places, document.text, span.start, span.end),
                     )
                 )
@@ -210,6 +213,13 @@ class Pipeline:
         if prepared.container is None:
             self.progress.files_done += 1
             self.progress.bytes_done += prepared.change.size
+
+
+def _headings_within(
+    blocks: Sequence[Block], starts: Sequence[int], span: Span
+) -> tuple[tuple[int, int, str], ...]:
+    inside = blocks[bisect_left(starts, span.start) : bisect_left(starts, span.end)]
+    return tuple((b.start, b.level, b.label) for b in inside if b.level and b.label)
 
 
 def open_pipeline(

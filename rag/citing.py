@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from rag.places import locate
 from rag.sentences import sentences
-from rag.types import Citation, Hit
+from rag.types import Chunk, Citation, Hit
 
 MIN_CHARACTERS = 3
 
@@ -47,9 +47,24 @@ def cite(n: int, quote: Quote) -> Citation:
         document_id=chunk.document_id,
         uri=quote.hit.uri,
         title=quote.hit.title,
-        heading=chunk.heading,
+        heading=_headings_above(chunk, quote.start),
         start=quote.start,
         end=quote.end,
         quote=quote.text,
         location=locate(chunk.places, chunk.text, quote.start, quote.end, offset=chunk.start),
     )
+
+
+def _headings_above(chunk: Chunk, start: int) -> tuple[str, ...]:
+    """Return the headings above a place in a chunk, outermost first.
+
+    Those above the chunk hold for all of it; of those inside, each ends the ones as deep as it.
+    """
+    inside: list[tuple[int, str]] = []
+    for place, level, label in chunk.outline:
+        if place >= start:
+            break
+        while inside and inside[-1][0] >= level:
+            inside.pop()
+        inside.append((level, label))
+    return (*chunk.heading, *(label for _, label in inside))

@@ -134,6 +134,8 @@ class Chunk:
     heading: tuple[str, ...] = ()
     places: tuple[Place, ...] = ()
     """Where in the file the text stands; `start` is a character of the document's text."""
+    outline: tuple[tuple[int, int, str], ...] = ()
+    """Start, level and words of the headings inside the text."""
 
 
 def chunk_id(generation_id: str, document_id: str, attempt: int, ordinal: int) -> str:

@@ -108,15 +108,22 @@ def readable(fields: object) -> dict[str, Value] | None:
 def chunk_of(row: Row) -> Chunk:
     """Decode the chunk."""
     outline = json.loads(row.heading)
-    heading, places = outline if outline and isinstance(outline[0], list) else (outline, ())
-    return Chunk(*row[:7], tuple(heading), tuple(Place(*place) for place in places))
+    if not outline or not isinstance(outline[0], list):
+        return Chunk(*row[:7], tuple(outline))
+    heading, places, inside = outline
+    return Chunk(
+        *row[:7],
+        tuple(heading),
+        tuple(Place(*place) for place in places),
+        tuple((start, level, label) for start, level, label in inside),
+    )
 
 
 def _outline(chunk: Chunk) -> str:
-    """Encode the headings above a chunk; with its places behind them, where it has any."""
-    if not chunk.places:
+    """Encode the headings above a chunk; behind them its places and headings, if it has any."""
+    if not chunk.places and not chunk.outline:
         return json.dumps(chunk.heading)
-    return json.dumps([chunk.heading, [astuple(place) for place in chunk.places]])
+    return json.dumps([chunk.heading, [astuple(place) for place in chunk.places], chunk.outline])
 
 
 def batch_of(rows: Sequence[Row]) -> Batch:

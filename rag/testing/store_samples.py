@@ -106,6 +106,7 @@ def chunks(n: int, *, first: int = 0, label: str = "") -> list[Chunk]:
             places=(Place(i * 10, "page", i + 1), Place(i * 10 + 3, "sheet", 2, "Ä!", i + 1, 2, 3))[
                 : i % 3
             ],
+            outline=((i * 10, 1, "Öffnen"), (i * 10 + 2, 2, ""))[: i % 3],
         )
         for i in range(first, first + n)
     ]
