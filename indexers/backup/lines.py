@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.errors import Rejected
+from rag.outlines import outline_of, outlined
 from rag.types import Chunk, Metadata
 from rag.vectors import Batch, SparseMatrix
 
@@ -81,7 +82,7 @@ def lines_of(batch: Batch, fields: Iterable[Metadata]) -> list[str]:
             "start": chunk.start,
             "end": chunk.end,
             "text": chunk.text,
-            "heading": chunk.heading,
+            "heading": outline_of(chunk),
             "fields": dict(sorted(seen.items())),
             "dense": _packed(dense[i]),
             "terms": _packed(terms.astype("<u4", copy=False)),
@@ -97,14 +98,14 @@ def batch_of(lines: Iterable[str]) -> Batch:
     return Batch(
         [
             Chunk(
-                id=row["id"],
-                document_id=row["document"],
-                attempt=row["attempt"],
-                ordinal=row["ordinal"],
-                start=row["start"],
-                end=row["end"],
-                text=row["text"],
-                heading=tuple(row["heading"]),
+                row["id"],
+                row["document"],
+                row["attempt"],
+                row["ordinal"],
+                row["start"],
+                row["end"],
+                row["text"],
+                *outlined(row["heading"]),
             )
             for row in rows
         ],

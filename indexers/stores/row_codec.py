@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import astuple
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -17,7 +16,8 @@ import numpy.typing as npt
 from indexers.stores.checking import clean_fields
 from rag.errors import IndexMismatch
 from rag.filters import Value
-from rag.types import Chunk, Metadata, Place
+from rag.outlines import outline_of, outlined
+from rag.types import Chunk, Metadata
 from rag.vectors import Batch, SparseMatrix
 
 F4: Final = np.dtype("<f4")
@@ -60,7 +60,7 @@ def rows_of(batch: Batch) -> Iterator[Row]:
             chunk.start,
             chunk.end,
             chunk.text,
-            _outline(chunk),
+            json.dumps(outline_of(chunk)),
             "",
             dense[i].tobytes(),
             terms[span].tobytes(),
@@ -107,23 +107,7 @@ def readable(fields: object) -> dict[str, Value] | None:
 
 def chunk_of(row: Row) -> Chunk:
     """Decode the chunk."""
-    outline = json.loads(row.heading)
-    if not outline or not isinstance(outline[0], list):
-        return Chunk(*row[:7], tuple(outline))
-    heading, places, inside = outline
-    return Chunk(
-        *row[:7],
-        tuple(heading),
-        tuple(Place(*place) for place in places),
-        tuple((start, level, label) for start, level, label in inside),
-    )
-
-
-def _outline(chunk: Chunk) -> str:
-    """Encode the headings above a chunk; behind them its places and headings, if it has any."""
-    if not chunk.places and not chunk.outline:
-        return json.dumps(chunk.heading)
-    return json.dumps([chunk.heading, [astuple(place) for place in chunk.places], chunk.outline])
+    return Chunk(*row[:7], *outlined(json.loads(row.heading)))
 
 
 def batch_of(rows: Sequence[Row]) -> Batch:
