@@ -18,7 +18,8 @@ from rag.types import Document
 def read(path: Path, *, ocr: bool = False, passwords: tuple[str, ...] = ()) -> Document:
     """Return the one document of a file."""
     options = ParseOptions(passwords=passwords, ocr=ocr)
-    (document,) = documents(parse_pdf(Content(path.read_bytes(), name=path.name, options=options)))
+    found = documents(parse_pdf(Content(path.read_bytes(), name=path.name, options=options)))
+    (document,) = (one for one in found if isinstance(one, Document))
     assert isinstance(document, Document)
     return document
 
