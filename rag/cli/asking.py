@@ -125,7 +125,8 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 
 
 def _place(names: Sequence[str], location: Location | None) -> str:
-    return " > ".join(names) + (f", {location}" if location is not None else "")
+    """Join title and headings, each once where the first heading is the title."""
+    return " > ".join(names[1:] if names[:1] == names[1:2] else names) + (f", {location}" if location is not None else "")
 
 
 def location_json(location: Location | None) -> dict[str, Any] | None:
