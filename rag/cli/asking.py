@@ -125,8 +125,9 @@ def answer_json(answer: Answer) -> dict[str, Any]:
 
 
 def _place(names: Sequence[str], location: Location | None) -> str:
-    """Join title and headings, each once where the first heading is the title."""
-    return " > ".join(names[1:] if names[:1] == names[1:2] else names) + (f", {location}" if location is not None else "")
+    """Join title and headings; the title once, where the first heading is the title."""
+    distinct = names[1:] if names[:1] == names[1:2] else names
+    return " > ".join(distinct) + (f", {location}" if location is not None else "")
 
 
 def location_json(location: Location | None) -> dict[str, Any] | None:

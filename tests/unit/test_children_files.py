@@ -14,11 +14,9 @@ from rag.children.limits import Limits
 from rag.children.pool import ChildPool
 from rag.children.sandbox.files import landlock_version
 from rag.children.surroundings import environment, import_path, readable
+from tests.unit.probing import REFUSED, TASK, attempt, gave, linux_only
 
-TASK = "rag.testing.child_tasks:serve"
-REFUSED = {"error": "PermissionError"}
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the locks are those of Linux")
+pytestmark = linux_only
 
 
 @pytest.fixture
@@ -41,20 +39,6 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     with subprocess.Popen(["sleep", "60"]) as process:
         yield process
         process.kill()
-
-
-async def attempt(
-    pool: ChildPool, *expressions: str, descriptor: int | None = None
-) -> list[dict[str, str]]:
-    """Try expressions in the child; return for each what it gave, or the name of its error."""
-    call = pool.call({"do": "attempt", "expressions": expressions}, descriptor)
-    return [reply.head async for reply in call]
-
-
-async def gave(pool: ChildPool, expression: str, descriptor: int | None = None) -> str:
-    """Return what an expression gives in the child."""
-    (found,) = await attempt(pool, expression, descriptor=descriptor)
-    return found["gave"]
 
 
 @pytest.mark.usefixtures("files_are_locked")

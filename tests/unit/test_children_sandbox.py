@@ -13,11 +13,9 @@ from rag.children.limits import MIB, Limits
 from rag.children.pool import ChildPool
 from rag.children.sandbox.forbidden import FORBIDDEN
 from rag.children.sandbox.syscalls import MACHINES, filter_program
+from tests.unit.probing import REFUSED, TASK, attempt, gave, linux_only
 
-TASK = "rag.testing.child_tasks:serve"
-REFUSED = {"error": "PermissionError"}
-
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the locks are those of Linux")
+pytestmark = linux_only
 
 
 @pytest.fixture
@@ -40,20 +38,6 @@ def listener() -> Iterator[socket.socket]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.setblocking(False)
         yield server
-
-
-async def attempt(
-    pool: ChildPool, *expressions: str, descriptor: int | None = None
-) -> list[dict[str, str]]:
-    """Try expressions in the child; return for each what it gave, or the name of its error."""
-    call = pool.call({"do": "attempt", "expressions": expressions}, descriptor)
-    return [reply.head async for reply in call]
-
-
-async def gave(pool: ChildPool, expression: str, descriptor: int | None = None) -> str:
-    """Return what an expression gives in the child."""
-    (found,) = await attempt(pool, expression, descriptor=descriptor)
-    return found["gave"]
 
 
 def nobody_came(server: socket.socket) -> bool:

@@ -48,7 +48,7 @@ def parse_delimited(content: Content) -> Iterator[Yielded]:
         header = next(filled, None) if dialect.header else None
         part = _begun(header)
         for record in filled:
-            if part.is_full:
+            if part.lines.is_full:
                 yield part.finished()
                 part = _begun(header)
             part.add(record)
@@ -69,17 +69,16 @@ def _preamble(records: Sequence[Record]) -> Iterator[Yielded]:
     yield Part("paragraph", "\n".join(r.line for r in records), places=tuple(places))
 
 
-def _begun(header: Record | None) -> _Draft:
+def _begun(header: Record | None) -> _Table | _Items:
     if header is not None and len(header.line.encode()) > MAX_HEADER:
         return _Items(header)
     return _Table(header)
 
 
 @dataclass(slots=True)
-class _Draft:
-    """The lines of one part under way."""
+class _Lines:
+    """The lines of one part under way, and where in the file they stand."""
 
-    header: Record | None
     lines: list[str] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
     length: int = 0
@@ -90,54 +89,53 @@ class _Draft:
         """Whether the part should get no further record."""
         return self.rows >= MAX_ROWS or self.length >= MAX_CHARACTERS
 
-    def add(self, record: Record) -> None:
-        """Write a record."""
-        raise NotImplementedError
-
-    def finished(self) -> Part:
-        """Return what has been written."""
-        raise NotImplementedError
-
     def write(self, line: str) -> None:
         """Put a line below the others."""
         self.lines.append(line)
         self.length += len(line) + 1
 
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
-@dataclass(slots=True)
-class _Table(_Draft):
+
+class _Table:
     """Records as they are written, below the line of column names."""
 
-    columns: int = 1
-    next_row: int = 0
-
-    def __post_init__(self) -> None:
-        if self.header is not None:
-            self.places.append(_place(0, self.header))
-            self.columns = len(self.header.cells)
-            self.write(self.header.line)
-            self.write(RULE)
+    def __init__(self, header: Record | None) -> None:
+        self.lines = _Lines()
+        self._columns = 1
+        self._next_row = 0
+        if header is not None:
+            self.lines.places.append(_place(0, header))
+            self._columns = len(header.cells)
+            self.lines.write(header.line)
+            self.lines.write(RULE)
 
     def add(self, record: Record) -> None:
-        if record.row != self.next_row:
-            self.places.append(_place(self.length, record))
-        self.next_row = record.row + 1
-        self.rows += 1
-        self.columns = max(self.columns, len(record.cells))
-        self.write(record.line)
+        """Write a record."""
+        if record.row != self._next_row:
+            self.lines.places.append(_place(self.lines.length, record))
+        self._next_row = record.row + 1
+        self.lines.rows += 1
+        self._columns = max(self._columns, len(record.cells))
+        self.lines.write(record.line)
 
     def finished(self) -> Part:
-        widest = tuple(replace(place, columns=self.columns) for place in self.places)
-        return Part("table", "\n".join(self.lines), places=widest)
+        """Return what has been written."""
+        widest = tuple(replace(place, columns=self._columns) for place in self.lines.places)
+        return Part("table", str(self.lines), places=widest)
 
 
-@dataclass(slots=True)
-class _Items(_Draft):
+class _Items:
     """Records as items of a list, each cell behind the name of its column."""
 
+    def __init__(self, header: Record) -> None:
+        self.lines = _Lines()
+        self._names = [" ".join(cell.split()) for cell in header.cells]
+
     def add(self, record: Record) -> None:
-        names = self.header.cells if self.header is not None else []
-        self.rows += 1
+        """Write a record."""
+        self.lines.rows += 1
         mark = "- "
         cells: list[str] = []
         first = 0
@@ -145,7 +143,7 @@ class _Items(_Draft):
             text = " ".join(cell.split())
             if not text:
                 continue
-            name = " ".join(names[i].split()) if i < len(names) else ""
+            name = self._names[i] if i < len(self._names) else ""
             named = f"{name}: {text}" if name else text
             if cells and sum(map(len, cells)) + len(named) > ITEM_WIDTH:
                 self._write_cells(record.row, first, i, mark + "; ".join(cells))
@@ -156,12 +154,13 @@ class _Items(_Draft):
 
     def _write_cells(self, row: int, first: int, end: int, line: str) -> None:
         """Write the cells of some columns on a line."""
-        place = Place(self.length, "sheet", 1, row=row, column=first + 1, columns=end - first)
-        self.places.append(place)
-        self.write(line)
+        place = Place(self.lines.length, "sheet", 1, row=row, column=first + 1, columns=end - first)
+        self.lines.places.append(place)
+        self.lines.write(line)
 
     def finished(self) -> Part:
-        return Part("list", "\n".join(self.lines), places=tuple(self.places))
+        """Return what has been written."""
+        return Part("list", str(self.lines), places=tuple(self.lines.places))
 
 
 def _place(start: int, record: Record) -> Place:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from indexers.parsing.content import Content, Properties, Yielded
+from indexers.parsing.content import Content, Yielded
 from indexers.parsing.office import docbinary as places
 from indexers.parsing.office.docbinary import WordFile
 from indexers.parsing.office.docstyles import Lists, Styles
@@ -19,6 +19,7 @@ from indexers.parsing.office.ole import (
     read_stream,
     refuse_encrypted_package,
 )
+from indexers.parsing.office.titles import titled
 from rag.errors import UnreadableDocument
 
 MAX_NOTE_CHARACTERS = 50_000
@@ -66,14 +67,8 @@ def parse_doc(content: Content) -> Iterator[Yielded]:
 def _parts(file: WordFile, title: str | None) -> Iterator[Yielded]:
     styles, lists = Styles(file), Lists(file)
     text = DocText(file, styles, lists, _asides(file))
-    for number, part in enumerate(grouped(text.lines(*file.range(places.TEXT)))):
-        if number == 0 and part.level == 1 and title is None:
-            title = part.label
-            yield Properties(title)
-        if text.title and text.title != title:
-            title = text.title
-            yield Properties(title)
-        yield part
+    body = grouped(text.lines(*file.range(places.TEXT)))
+    yield from titled(body, title, lambda: text.title)
     yield from grouped(DocText(file, styles, lists, {}).lines(*file.range(places.BOXES)))
     yield from grouped(_margin_lines(file, styles, lists))
 

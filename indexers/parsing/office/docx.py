@@ -12,11 +12,12 @@ from copy import deepcopy
 
 from lxml import etree
 
-from indexers.parsing.content import Content, Member, Properties, Yielded
+from indexers.parsing.content import Content, Member, Yielded
 from indexers.parsing.office.drawings import R, drawing_lines
 from indexers.parsing.office.grouping import Line, grouped
 from indexers.parsing.office.package import Package, open_package
 from indexers.parsing.office.properties import package_counts, package_properties
+from indexers.parsing.office.titles import titled
 from indexers.parsing.office.wordnumbering import Numbering
 from indexers.parsing.office.wordstyles import Styles, W, is_on
 from indexers.parsing.office.wordtext import WordText
@@ -59,15 +60,8 @@ def parse_docx(content: Content) -> Iterator[Yielded]:
         has_pages=_has_pages(package, source),
     )
     sections: list[etree._Element] = []
-    title = properties.title
-    for number, part in enumerate(grouped(_body_lines(body, source, sections))):
-        if number == 0 and part.level == 1 and title is None:
-            title = part.label
-            yield Properties(title)
-        if body.title and body.title != title:
-            title = body.title
-            yield Properties(title)
-        yield part
+    lines = _body_lines(body, source, sections)
+    yield from titled(grouped(lines), properties.title, lambda: body.title)
     yield from grouped(_margin_lines(package, main, sections, styles, numbering))
     yield from _embedded(package, main)
 

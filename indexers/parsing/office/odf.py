@@ -28,6 +28,7 @@ from indexers.parsing.office.odfpackage import (
 from indexers.parsing.office.odfstyles import Styles
 from indexers.parsing.office.odftext import OdfText
 from indexers.parsing.office.slides import by_rows, first_title, slide_heading
+from indexers.parsing.office.titles import titled
 from indexers.parsing.unzipping import SafeZip, read_entry
 from indexers.parsing.xmlsafe import local, parse_xml, stream_xml, without_entities
 from rag.errors import UnreadableDocument
@@ -57,15 +58,8 @@ def parse_odt(content: Content) -> Iterator[Yielded]:
     yield properties
     styles, margins = _styles(archive)
     words = OdfText(styles, lambda element: object_lines(archive, element))
-    title = properties.title
-    for number, part in enumerate(grouped(_body_lines(archive, words, styles))):
-        if number == 0 and part.level == 1 and title is None:
-            title = part.label
-            yield Properties(title)
-        if words.title and words.title != title:
-            title = words.title
-            yield Properties(title)
-        yield part
+    lines = _body_lines(archive, words, styles)
+    yield from titled(grouped(lines), properties.title, lambda: words.title)
     seen: set[str] = set()
     margin_text = OdfText(styles, is_margin=True)
     for part in grouped(margin_text.lines(margins)):
