@@ -6,6 +6,7 @@ DOCS ?= docs
 QUESTION ?= How does Cumulo make sure that deleted documents are not found?
 DEMO_DATA = .cumulo/demo/$(subst /,-,$(patsubst /%,%,$(DOCS)))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+TORCH_INSTALL = $(PIP) install --no-deps --require-hashes -r requirements/torch.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow lint bench bench-tree bench-parsing lock clean
@@ -25,7 +26,11 @@ $(VENV)/dev.done: $(VENV)/base.done requirements/dev.txt
 	@$(PIP) install --no-deps --require-hashes -r requirements/dev.txt
 	@touch $@
 
-setup: $(VENV)/dev.done ## Make a complete .venv with `rag` in it, and pull the default model
+$(VENV)/torch.done: $(VENV)/dev.done requirements/torch.txt
+	@$(TORCH_INSTALL) 2>/dev/null || $(TORCH_INSTALL) --extra-index-url https://download.pytorch.org/whl/cpu
+	@touch $@
+
+setup: $(VENV)/torch.done ## Make a complete .venv with `rag` in it, and pull the default model
 	@$(BIN)/rag models pull all-minilm-l6-v2
 
 demo: $(VENV)/base.done ## Ingest docs/ (or DOCS=/any/folder), ask a question, stream a cited answer
@@ -64,6 +69,8 @@ bench-tree: setup ## Measure one run over a whole tree (FOLDER=…): its rate, a
 bench-parsing: setup ## Measure parsing alone, per format, beside a library by itself
 	@$(BIN)/python benchmarks/parsing.py
 
+TORCH ?= 2.13.0
+TORCH_WHEELS ?= https://download.pytorch.org/whl/cpu/torch/
 lock: ## Resolve the dependencies again into requirements/
 	@$(PYTHON) -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip install --quiet uv
 	@$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -71,6 +78,10 @@ lock: ## Resolve the dependencies again into requirements/
 	@$(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-annotate --no-header pyproject.toml --group dev --constraints requirements/base.txt \
 		--output-file requirements/dev.txt
+	@printf '%s\n' sentence-transformers 'torch==$(TORCH)+cpu' | $(VENV)-lock/bin/uv pip compile - \
+		--quiet --python-version 3.11 --python-platform x86_64-manylinux_2_28 --generate-hashes \
+		--no-annotate --no-header --find-links $(TORCH_WHEELS) --constraints requirements/dev.txt \
+		--output-file requirements/torch.txt
 	@rm -rf $(VENV)-lock
 
 clean: ## Remove the environment, caches and the demo's data

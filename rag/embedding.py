@@ -63,9 +63,9 @@ class RetryingEmbedder:
         """Return the share of tokens that the model cannot read."""
         return self._embedder.unknown_share(texts)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the embedder; idempotent."""
-        self._embedder.close()
+        await self._embedder.close()
 
 
 def check_answer(embedded: Embedded, texts: int, dim: int, who: str) -> None:

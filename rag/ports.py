@@ -6,7 +6,7 @@ hides its own bounded thread. Conformance suites in `rag.testing` hold the meani
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rag.filters import Filter
+from rag.messages import Delta, Message
 from rag.types import Blob, Candidate, Chunk, Metadata, Role
 from rag.vectors import Batch, Embedded, Search, SparseMatrix
 
@@ -108,7 +109,7 @@ class Embedder(Protocol):
         """Return the share of tokens (0 to 1) that the model cannot read."""
         ...
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop threads and connections; idempotent."""
         ...
 
@@ -130,6 +131,55 @@ class SparseEncoder(Protocol):
         self, text: str, *, chunks: int, frequencies: Mapping[int, int]
     ) -> SparseMatrix:
         """Encode a question as one row; a term weighs more the fewer of the chunks have it."""
+        ...
+
+
+# --- models that read and write ------------------------------------------------------------------
+
+
+class Reranker(Protocol):
+    """Judges passages against a question, more exactly than an index can."""
+
+    async def score(self, query: str, passages: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return one score per passage in their order; higher is better, the scale is its own.
+
+        Raise `Unavailable` or `Rejected` when the model fails.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop threads and connections; idempotent."""
+        ...
+
+
+class LLM(Protocol):
+    """A language model that continues a conversation."""
+
+    model: str
+    """Its name in answers."""
+    context_tokens: int
+    """Of prompt and answer together."""
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Count what the messages take of `context_tokens`; rather too many than too few."""
+        ...
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        max_tokens: int,
+        temperature: float | None = None,
+        stop: Sequence[str] = (),
+    ) -> AsyncGenerator[Delta, None]:
+        """Yield the answer; the last delta has `finish`. Closing the generator ends the call.
+
+        Raise `Unavailable` or `Rejected`, also after the first delta: then the answer is cut.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop processes and connections; idempotent."""
         ...
 
 

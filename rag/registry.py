@@ -14,7 +14,9 @@ from pydantic import ValidationError
 from rag.errors import ConfigError, MissingExtra, UnknownPlugin
 from rag.settings import describe
 
-Group: TypeAlias = Literal["vector_stores", "embedders", "sparse_encoders", "connectors"]
+Group: TypeAlias = Literal[
+    "vector_stores", "embedders", "sparse_encoders", "connectors", "llms", "rerankers"
+]
 
 
 def installed(group: Group) -> dict[str, EntryPoint]:

@@ -19,7 +19,16 @@ from rag.embedding import RetryingEmbedder
 from rag.errors import ConfigError, DataFolderError, IndexMismatch
 from rag.fusion_weight import fitted_dense_weight
 from rag.parsed import unpack_document
-from rag.ports import Embedder, Folders, Index, IndexSpec, SparseEncoder, VectorStore
+from rag.ports import (
+    LLM,
+    Embedder,
+    Folders,
+    Index,
+    IndexSpec,
+    Reranker,
+    SparseEncoder,
+    VectorStore,
+)
 from rag.registry import make_plugin
 from rag.reserve import reserve_lent
 from rag.retrieval import Retrieval
@@ -59,6 +68,8 @@ class Runtime:
         )
         self._embedders: dict[str, Embedder] = {}
         self._sparse: dict[str, SparseEncoder] = {}
+        self._llms: dict[str, LLM] = {}
+        self._rerankers: dict[str, Reranker] = {}
         self._stores: dict[str, VectorStore] = {}
         self._indexes: dict[str, asyncio.Task[Index]] = {}
 
@@ -77,6 +88,26 @@ class Runtime:
             plugin = _configured("sparse_encoders", name, self.settings.sparse_encoders)
             self._sparse[name] = make_plugin("sparse_encoders", plugin.kind, plugin.options)
         return self._sparse[name]
+
+    def named_llm(self, name: str) -> LLM:
+        """Open a configured language model; `extractive` is none."""
+        if name not in self._llms:
+            plugin = _configured("llms", name, self.settings.llms)
+            self._llms[name] = make_plugin("llms", plugin.kind, plugin.options, self._folders)
+        return self._llms[name]
+
+    def named_reranker(self, name: str) -> Reranker:
+        """Open a configured reranker."""
+        if name not in self._rerankers:
+            plugin = _configured("rerankers", name, self.settings.rerankers)
+            self._rerankers[name] = make_plugin(
+                "rerankers", plugin.kind, plugin.options, self._folders
+            )
+        return self._rerankers[name]
+
+    @property
+    def _folders(self) -> Folders:
+        return _folders(self.settings)
 
     def store(self, name: str) -> VectorStore:
         """Open a configured store."""
@@ -171,8 +202,8 @@ class Runtime:
                 await opening.result().close()
         for store in self._stores.values():
             await store.close()
-        for embedder in self._embedders.values():
-            await asyncio.to_thread(embedder.close)
+        for model in (*self._llms.values(), *self._rerankers.values(), *self._embedders.values()):
+            await model.close()
         await self.catalog.close()
 
 
@@ -191,9 +222,12 @@ def _check_not_lost(catalog: Path) -> None:
 def configured_embedder(settings: Settings, name: str) -> Embedder:
     """Open an embedder by its configured name, as it is: no failing call is tried again."""
     plugin = _configured("embedders", name, settings.embedders)
-    folders = Folders(models=settings.model_dir, cache=settings.data_dir / "cache")
-    embedder: Embedder = make_plugin("embedders", plugin.kind, plugin.options, folders)
+    embedder: Embedder = make_plugin("embedders", plugin.kind, plugin.options, _folders(settings))
     return embedder
+
+
+def _folders(settings: Settings) -> Folders:
+    return Folders(models=settings.model_dir, cache=settings.data_dir / "cache")
 
 
 def _configured(what: str, name: str, plugins: dict[str, Plugin]) -> Plugin:

@@ -40,11 +40,16 @@ BUILT_IN: dict[str, dict[str, dict[str, Any]]] = {
     "stores": {"faiss": {"kind": "faiss"}},
     "embedders": {"minilm": {"kind": "openvino"}, "hashing": {"kind": "hashing"}},
     "sparse_encoders": {"bm25": {"kind": "bm25"}},
+    "llms": {"local": {"kind": "local"}},
+    "rerankers": {"late_interaction": {"kind": "late_interaction"}},
 }
+
+EXTRACTIVE = "extractive"
+"""Stands where the name of an LLM may stand: answers are quotes, no model writes them."""
 
 
 class Defaults(BaseModel):
-    """Names that a new collection pins."""
+    """Names that are taken where none is given; a new collection pins the first three."""
 
     model_config = ConfigDict(extra="forbid")
     store: str = "faiss"
@@ -53,6 +58,10 @@ class Defaults(BaseModel):
     """Embedder of a new collection."""
     sparse_encoder: str = "bm25"
     """Sparse encoder of a new collection."""
+    llm: str = EXTRACTIVE
+    """What writes answers: `extractive`, or the name of an LLM."""
+    reranker: str | None = None
+    """Reranker of every search; by default none."""
 
 
 class Chunking(BaseModel):
@@ -101,6 +110,66 @@ class Retrieval(BaseModel):
     """Share of the dense signal in hybrid search; by default the fitted value."""
     unknown_share: float = Field(default=0.2, ge=0, le=1)
     """Above this share of unreadable tokens the dense signal is left out."""
+
+
+class Answering(BaseModel):
+    """How a language model is asked."""
+
+    model_config = ConfigDict(extra="forbid")
+    prompt: str = "answer-v1"
+    """Name of the prompt: a file in `rag/prompts`, or the path of your own."""
+    passages: int = Field(default=8, ge=1, le=100)
+    """Hits that are shown to the model, as far as its context has room."""
+    max_tokens: int = Field(default=512, ge=1)
+    """Of an answer."""
+    temperature: float | None = Field(default=0.0, ge=0, le=2)
+    """Of the model; null leaves it to the server."""
+    timeout_s: float = Field(default=120.0, gt=0)
+    """Of a whole answer."""
+    history_tokens: int = Field(default=1024, ge=0)
+    """Of earlier turns of a conversation that are shown to the model."""
+
+
+class Dependency(BaseModel):
+    """How much is asked of one model or store at once, and when it is left alone."""
+
+    model_config = ConfigDict(extra="forbid")
+    concurrency: int = Field(default=32, ge=1)
+    """Calls under way at once."""
+    queue: int = Field(default=64, ge=0)
+    """Calls that wait for their turn; further ones are refused at once."""
+    failures: int = Field(default=5, ge=1)
+    """Consecutive failures after which no call is made for a while."""
+    open_s: float = Field(default=1.0, gt=0)
+    """Seconds until one call may try again."""
+
+
+class Serving(BaseModel):
+    """The query API's process."""
+
+    model_config = ConfigDict(extra="forbid")
+    host: str = "127.0.0.1"
+    """Address to listen on; only loopback, until callers are authenticated."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port to listen on; 0 takes any free one."""
+    workers: int = Field(default=1, ge=1)
+    """Processes; one is best where the embedder runs in them."""
+    concurrency: int = Field(default=64, ge=1)
+    """Requests under way at once in one process."""
+    queue: int = Field(default=128, ge=0)
+    """Requests that wait for their turn; further ones get 429."""
+    timeout_s: float = Field(default=30.0, gt=0)
+    """Of a search; a request may ask for less with `X-Request-Timeout`."""
+    drain_s: float = Field(default=20.0, ge=0)
+    """After SIGTERM, for requests under way."""
+    max_body_mb: int = Field(default=8, ge=1)
+    """Of a JSON request."""
+    max_upload_mb: int = Field(default=1024, ge=1)
+    """Of one uploaded file."""
+    batch_window_ms: float = Field(default=0.0, ge=0)
+    """Wait so long for more questions to embed together; 0 takes what waits already."""
+    runs: bool = True
+    """Run ingestion in this process; switch it off where workers do."""
 
 
 class Blobs(BaseModel):
@@ -158,15 +227,22 @@ class Settings(BaseSettings):
     """Embedders by name; `minilm` and `hashing` are there already."""
     sparse_encoders: dict[str, Plugin] = Field(default={}, validate_default=True)
     """Sparse encoders by name; `bm25` is there already."""
+    llms: dict[str, Plugin] = Field(default={}, validate_default=True)
+    """Language models by name; `local` is there already."""
+    rerankers: dict[str, Plugin] = Field(default={}, validate_default=True)
+    """Rerankers by name; `late_interaction` is there already."""
     defaults: Defaults = Defaults()
     chunking: Chunking = Chunking()
     retrieval: Retrieval = Retrieval()
     parsing: Parsing = Parsing()
     embedding: Embedding = Embedding()
+    answering: Answering = Answering()
+    dependency: Dependency = Dependency()
+    serving: Serving = Serving()
     blobs: Blobs = Blobs()
     vector_cache: VectorCache = VectorCache()
 
-    @field_validator("stores", "embedders", "sparse_encoders", mode="before")
+    @field_validator(*BUILT_IN, mode="before")
     @classmethod
     def _keep_built_in(cls, given: Any, info: Any) -> Any:
         """Built-in names stay unless they are given anew."""

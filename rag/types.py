@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from rag.filters import EVERYTHING, And, Eq, Filter, In, Value
+from rag.messages import Finish, Usage
 
 Metadata: TypeAlias = Mapping[str, Value]
 Mode: TypeAlias = Literal["dense", "sparse", "hybrid"]
@@ -302,3 +303,15 @@ class Answer:
     citations: tuple[Citation, ...]
     model: str
     abstained: bool = False
+    unsupported: tuple[tuple[int, int], ...] = ()
+    """Start and end in `text` of sentences that no source supports."""
+    finish: Finish = "stop"
+    partial: bool = False
+    """More may match the question than could be verified."""
+    question: str = ""
+    """The question as it was searched."""
+    rewritten: bool | None = None
+    """Whether a model rewrote it to stand alone; None outside conversations."""
+    usage: Usage | None = None
+    id: str = ""
+    """Of the stored answer; empty where it is not stored."""

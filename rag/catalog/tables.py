@@ -21,7 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; a data folder at another revision is upgraded or refused."""
 
 metadata = MetaData()
@@ -174,10 +174,18 @@ runs = Table(
     Column("id", String, primary_key=True),
     Column("collection", ForeignKey("collections.id"), nullable=False, index=True),
     Column("kind", String, nullable=False),
-    Column("state", String, nullable=False, comment="running, done, interrupted or failed"),
+    Column("state", String, nullable=False, comment="queued, running, done, interrupted, failed"),
     Column("counts", JSON, nullable=False),
     Column("started", Float, nullable=False),
     Column("updated", Float, nullable=False),
+    Column("task", JSON, comment="what a worker is to do; null where a command did it itself"),
+    Column("principal", JSON, comment="who asked for it"),
+    Column("worker", String, comment="who does it"),
+    Column("lease_until", Float, comment="until when nobody else may take it over"),
+    Column("cancelled", Float, comment="since when it is asked to stop"),
+    Column("error", String, comment="why all of it failed"),
+    Column("summary", JSON, comment="what it did"),
+    Index("runs_waiting", "state", "lease_until"),
 )
 
 failures = Table(
@@ -207,4 +215,45 @@ quarantine = Table(
     UniqueConstraint("source", "external_id"),
     comment="files that cannot be parsed, passed over until they change",
     sqlite_autoincrement=True,
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    Column("tenant", String, primary_key=True),
+    Column("caller", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    Column("digest", String, nullable=False, comment="of method, path and body"),
+    Column("status", Integer, comment="of the reply; null while it is under way"),
+    Column("headers", JSON),
+    Column("body", LargeBinary),
+    Column("created", Float, nullable=False, index=True),
+    comment="replies by Idempotency-Key",
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("tenant", String, nullable=False),
+    Column("caller", String, nullable=False, comment="the subject that asked, such as user:x"),
+    Column("conversation", String, comment="a name that the caller chose"),
+    Column("collection", String, nullable=False, comment="its name"),
+    Column("question", String, nullable=False),
+    Column("searched", String, nullable=False, comment="the question as it stands alone"),
+    Column("text", String, nullable=False),
+    Column("citations", JSON, nullable=False),
+    Column("model", String, nullable=False),
+    Column("state", String, nullable=False, comment="complete, abstained, incomplete, withdrawn"),
+    Column("usage", JSON),
+    Column("created", Float, nullable=False),
+    Index("answers_conversation", "tenant", "caller", "conversation", "created"),
+)
+
+answer_sources = Table(
+    "answer_sources",
+    metadata,
+    Column("answer", ForeignKey("answers.id", ondelete="CASCADE"), primary_key=True),
+    Column("document", String, primary_key=True, index=True),
+    comment="documents that an answer quotes: when one is deleted, the answer is withdrawn",
 )

@@ -90,7 +90,7 @@ async def _inspected(
         async for one in inspect(file, settings.parsing, cut):
             yield one
     finally:
-        opened.close()
+        await opened.close()
 
 
 def _shape(one: Inspected, *, chunks: bool) -> dict[str, Any]:

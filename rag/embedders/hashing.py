@@ -67,7 +67,7 @@ class HashingEmbedder:
         """Return 0: every word has a hash."""
         return 0.0
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Nothing is held open."""
 
     def _embed(self, texts: Sequence[str]) -> Embedded:

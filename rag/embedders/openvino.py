@@ -108,10 +108,10 @@ class OpenVinoEmbedder:
         unknown = sum(encoding.ids.count(self._unknown_id) for encoding in encodings)
         return unknown / tokens if tokens else 0.0
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Stop the threads; idempotent."""
-        self._one.shutdown()
-        self._streams.shutdown()
+        await asyncio.to_thread(self._one.shutdown)
+        await asyncio.to_thread(self._streams.shutdown)
 
     def _embed_query(self, texts: Sequence[str]) -> Embedded:
         ids = self._encode(texts, "query")

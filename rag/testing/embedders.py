@@ -125,8 +125,8 @@ class EmbedderSuite:
     async def test_closing_twice_does_no_harm(self, embedder_factory: EmbedderFactory) -> None:
         mine = embedder_factory()
         check_unit_rows((await mine.embed(TEXTS, "passage")).vectors)
-        mine.close()
-        mine.close()
+        await mine.close()
+        await mine.close()
 
     def test_tokens_are_counted_per_text_and_uncut(self, embedder: Embedder) -> None:
         assert embedder.count_tokens([]) == []

@@ -77,7 +77,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
         return done[name]
 
     yield once
-    embedder.close()
+    await embedder.close()
 
 
 @cache

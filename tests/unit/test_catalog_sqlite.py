@@ -17,6 +17,8 @@ from rag.catalog import tables
 from rag.catalog.database import Catalog
 from rag.errors import DataFolderError, Rejected, Unavailable
 
+RUNS = "INSERT INTO runs (id, collection, kind, state, counts, started, updated)"
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
@@ -148,8 +150,8 @@ async def test_a_damaged_page_is_refused(catalog: Catalog, path: Path) -> None:
     "damage",
     [
         "INSERT INTO tenants VALUES (CAST(x'61ff' AS TEXT), 0)",
-        "INSERT INTO runs VALUES ('r', 'c', 'ingest', 'done', '{broken', 0, 0)",
-        "INSERT INTO runs VALUES ('r', 'c', 'ingest', 'done', CAST(x'22ff22' AS TEXT), 0, 0)",
+        RUNS + " VALUES ('r', 'c', 'ingest', 'done', '{broken', 0, 0)",
+        RUNS + " VALUES ('r', 'c', 'ingest', 'done', CAST(x'22ff22' AS TEXT), 0, 0)",
         "ALTER TABLE sources RENAME COLUMN root TO roof",
         "DROP TABLE failures",
     ],

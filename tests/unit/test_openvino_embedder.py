@@ -33,7 +33,7 @@ async def test_vectors_equal_those_of_transformers(tmp_path: Path, name: str, ro
     tolerance = 5e-3 if name == "tiny-half" else 2e-6
     np.testing.assert_allclose(together.vectors, expected[role], atol=tolerance)
     np.testing.assert_allclose(np.stack(alone), together.vectors, atol=2e-6)
-    embedder.close()
+    await embedder.close()
 
 
 async def test_auto_precision_stays_close(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ async def test_auto_precision_stays_close(tmp_path: Path) -> None:
     vectors = (await embedder.embed(expected["texts"], "passage")).vectors
     cosines = np.einsum("ij,ij->i", vectors, np.array(expected["passage"], np.float32))
     assert cosines.min() > 0.999
-    embedder.close()
+    await embedder.close()
 
 
 async def test_long_texts_are_cut_before_the_closing_token(tmp_path: Path) -> None:
@@ -51,17 +51,17 @@ async def test_long_texts_are_cut_before_the_closing_token(tmp_path: Path) -> No
     found = await embedder.embed([long, "the cat sat on the mat"], "passage")
     assert found.tokens == 16
     np.testing.assert_allclose(found.vectors[0], found.vectors[1], atol=2e-6)
-    embedder.close()
+    await embedder.close()
 
 
-def test_tokens_are_counted_without_what_surrounds_a_text(tmp_path: Path) -> None:
+async def test_tokens_are_counted_without_what_surrounds_a_text(tmp_path: Path) -> None:
     embedder = make(tmp_path, GOLDEN / "tiny-xlm")
     assert embedder.count_tokens(["the cat", "", "dog"]) == [2, 0, 1]
     assert embedder.overhead_tokens == 4  # <s> passage : </s>
     assert embedder.max_tokens == 38  # two of the forty positions are never used by this family
     assert embedder.unknown_share(["the zebra", "cat unicorn"]) == 0.5
     assert embedder.unknown_share([""]) == 0.0
-    embedder.close()
+    await embedder.close()
 
 
 def test_the_fingerprint_names_what_vectors_mean(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What the query API does, one subject per file."""

@@ -1,0 +1,1 @@
+"""Language models: one kind per file."""

@@ -1,0 +1,1 @@
+"""Rerankers: one kind per file."""
