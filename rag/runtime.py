@@ -202,8 +202,12 @@ class Runtime:
                 await opening.result().close()
         for store in self._stores.values():
             await store.close()
-        for model in (*self._llms.values(), *self._rerankers.values(), *self._embedders.values()):
-            await model.close()
+        for llm in self._llms.values():
+            await llm.close()
+        for reranker in self._rerankers.values():
+            await reranker.close()
+        for embedder in self._embedders.values():
+            await embedder.close()
         await self.catalog.close()
 
 
