@@ -7,6 +7,7 @@ chunk can neither appear nor shift the scores of others. Knows ports and the cat
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -17,10 +18,10 @@ from rag.catalog.collections import live_generation
 from rag.catalog.database import Catalog
 from rag.catalog.documents import Described, described, described_intact, visible
 from rag.catalog.statistics import frequencies
-from rag.errors import UserError
+from rag.errors import Rejected, UserError
 from rag.filters import EVERYTHING, And, Filter, matches
 from rag.fusion import Fused, fuse, reciprocal_rank
-from rag.ports import Candidates, Embedder, Index, SparseEncoder
+from rag.ports import Candidates, Embedder, Index, Reranker, SparseEncoder
 from rag.settings import Retrieval as RetrievalSettings
 from rag.types import Candidate, Chunk, Generation, Hit, Query, Retrieved
 from rag.vectors import Search
@@ -42,6 +43,10 @@ class Pipelines(Protocol):
 
     def sparse_encoder(self, generation: Generation) -> SparseEncoder:
         """Open the generation's sparse encoder."""
+        ...
+
+    def named_reranker(self, name: str) -> Reranker:
+        """Open a configured reranker."""
         ...
 
 
@@ -69,7 +74,10 @@ class Retrieval:
         settings: RetrievalSettings,
         *,
         dense_weight: float,
+        reranker: str | None = None,
     ) -> None:
+        """Take the weight of the dense signal, and who reranks where a query names nobody."""
+        self._reranker = reranker
         self._catalog = catalog
         self._pipelines = pipelines
         self._settings = settings
@@ -81,6 +89,15 @@ class Retrieval:
             raise UserError("the query is empty", hint="ask in at least one word")
         if query.k < 1:
             raise UserError(f"k is {query.k}", hint="ask for at least one hit")
+        name = query.reranker or self._reranker
+        if name is None:
+            return await self._search(query)
+        reranker = self._pipelines.named_reranker(name)
+        wider = replace(query, k=max(query.k, self._settings.rerank_depth))
+        found = await self._search(wider)
+        return replace(found, hits=await _reranked(reranker, query, found.hits))
+
+    async def _search(self, query: Query) -> Retrieved:
         generation, counts = await self._catalog.read(self._prepare, query)
         search, unread = await self._encode(query, generation, counts)
         index = await self._pipelines.index(generation)
@@ -167,6 +184,20 @@ class Retrieval:
             for row in rows
             if row.chunk_id in chunks and row.document_id in facts
         ]
+
+
+async def _reranked(reranker: Reranker, query: Query, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """Return the k hits that the reranker puts first; equal ones keep their order."""
+    if not hits:
+        return ()
+    scores = (await reranker.score(query.text, [hit.chunk.text for hit in hits])).tolist()
+    if len(scores) != len(hits) or not all(map(math.isfinite, scores)):
+        raise Rejected(f"the reranker gave no finite score for each of {len(hits)} passages")
+    order = sorted(range(len(hits)), key=lambda i: -scores[i])[: query.k]
+    return tuple(
+        replace(hits[i], score=scores[i], signals={**hits[i].signals, "rerank": scores[i]})
+        for i in order
+    )
 
 
 def _verify(

@@ -65,6 +65,7 @@ class Runtime:
             self,
             settings.retrieval,
             dense_weight=fitted_dense_weight() if weight is None else weight,
+            reranker=settings.defaults.reranker,
         )
         self._embedders: dict[str, Embedder] = {}
         self._sparse: dict[str, SparseEncoder] = {}

@@ -110,6 +110,8 @@ class Retrieval(BaseModel):
     """Share of the dense signal in hybrid search; by default the fitted value."""
     unknown_share: float = Field(default=0.2, ge=0, le=1)
     """Above this share of unreadable tokens the dense signal is left out."""
+    rerank_depth: int = Field(default=30, ge=1, le=1000)
+    """Hits that a reranker puts in order; at least k are always taken."""
 
 
 class Answering(BaseModel):

@@ -217,6 +217,8 @@ class Query:
     where: Filter = EVERYTHING
     exact: bool = False
     """Compare with every chunk: slower, nothing approximate."""
+    reranker: str | None = None
+    """Name of a configured reranker that decides the order; None is the configured default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +241,7 @@ class Hit:
     metadata: Metadata
     score: float
     signals: Mapping[str, float]
-    """Raw score per signal: cosine for `dense`, BM25 for `sparse`."""
+    """Raw score per signal: cosine for `dense`, BM25 for `sparse`, a reranker's for `rerank`."""
 
 
 @dataclass(frozen=True, slots=True)
