@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 TORCH_INSTALL = $(PIP) install --no-deps --require-hashes -r requirements/torch.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint bench bench-tree bench-parsing lock clean
+.PHONY: help setup demo test test-slow lint bench bench-tree bench-parsing bench-api lock clean
 
 help: ## Show what there is to make
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -32,6 +32,7 @@ $(VENV)/torch.done: $(VENV)/dev.done requirements/torch.txt
 
 setup: $(VENV)/torch.done ## Make a complete .venv with `rag` in it, and pull the default model
 	@$(BIN)/rag models pull all-minilm-l6-v2
+	@$(BIN)/rag models pull smollm2-135m-instruct
 
 demo: $(VENV)/base.done ## Ingest docs/ (or DOCS=/any/folder), ask a question, stream a cited answer
 	@$(BIN)/rag init --data-dir '$(DEMO_DATA)'
@@ -62,6 +63,9 @@ lint: $(VENV)/dev.done ## Check format, style, types and import contracts
 
 bench: setup ## Measure ingestion against the raw embedder (and sentence-transformers)
 	@$(BIN)/python benchmarks/ingest.py
+
+bench-api: setup ## Measure searches over HTTP (PEER=python with txtai[api], see benchmarks/requirements.txt)
+	@$(BIN)/python benchmarks/api.py $(if $(PEER),--peer-python $(PEER))
 
 bench-tree: setup ## Measure one run over a whole tree (FOLDER=…): its rate, and memory over time
 	@$(BIN)/python benchmarks/tree.py $(FOLDER)

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from rag.runtime import Runtime
-from rag.types import Principal, local_owner
+from rag.types import Principal
 
 
 def open_runtime_of(request: Request) -> Runtime:
@@ -16,9 +16,10 @@ def open_runtime_of(request: Request) -> Runtime:
     return runtime
 
 
-def caller() -> Principal:
-    """Return who calls: the owner of this machine, for only this machine is listened to."""
-    return local_owner()
+def caller(request: Request) -> Principal:
+    """Return who calls."""
+    principal: Principal = request.state.caller
+    return principal
 
 
 Opened = Annotated[Runtime, Depends(open_runtime_of)]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from evals.beir import BeirDataset, load_beir
 from evals.run import index_dataset
-from rag.answering import ExtractiveAnswerer
+from rag.answering import Answerer, Asked
 from rag.catalog.documents import get_document
 from rag.runtime import Runtime, open_runtime
 from rag.settings import load_settings
@@ -43,10 +43,11 @@ class AnswerScores:
 async def score_answers(runtime: Runtime, dataset: BeirDataset, limit: int) -> AnswerScores:
     """Ask the questions and compare quotes with texts, answers with gold spans."""
     collection, _ = await index_dataset(runtime, dataset)
-    answerer = ExtractiveAnswerer(runtime.retrieval, runtime)
+    answerer = Answerer(runtime.retrieval, runtime, runtime.catalog, runtime.settings.answering)
     scores = AnswerScores(dataset.name)
     for question in dataset.questions[:limit]:
-        answer = await answerer.answer(Query(question.text, collection.name, local_owner()))
+        asked = Asked(Query(question.text, collection.name, local_owner()))
+        answer = await answerer.answer(asked)
         scores.questions += 1
         scores.quotes += len(answer.citations)
         scores.quotes_landed += await _landed(runtime, answer)

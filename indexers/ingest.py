@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from collections.abc import Collection as Many
@@ -18,8 +19,10 @@ from typing import Any
 from sqlalchemy.engine import Connection
 
 from indexers.chunking import ChunkSpec
+from indexers.describing import describe
 from indexers.draining import drain
 from indexers.engines.local import run_local
+from indexers.leasing import COMMAND, held
 from indexers.opening import open_blob
 from indexers.parser import Parser
 from indexers.pipeline import Pipeline, open_pipeline, windows
@@ -38,7 +41,7 @@ from rag.registry import make_plugin
 from rag.reserve import keep_reserve
 from rag.runtime import Runtime
 from rag.settings import Chunking
-from rag.types import Collection, Pinned, Source, name_uuid
+from rag.types import LOCAL_OWNER, Collection, Pinned, Source, name_uuid
 
 CHUNKER = "outline"
 REMOVE_SLICE = 128
@@ -154,7 +157,18 @@ async def list_paths(
 
 def upload(name: str, content: bytes) -> Listing:
     """Turn one document that was handed over into a listing; raise `ConfigError` on its name."""
-    connector = make_plugin("connectors", "upload", {"name": name, "content": content}, "upload")
+    return uploads([{"name": name, "content": content}])
+
+
+def uploads(
+    documents: Sequence[Mapping[str, Any]], access: Sequence[str] = (LOCAL_OWNER,)
+) -> Listing:
+    """Turn documents that were handed over into a listing, readable by these subjects.
+
+    Each has the fields of `connectors.upload.Handed`; raise `ConfigError` where one is wrong.
+    """
+    options = {"documents": list(documents), "access": list(access)}
+    connector = make_plugin("connectors", "upload", options, "upload")
     return Listing(connector.kind, connector.root, connector)
 
 
@@ -229,11 +243,40 @@ async def ingest(
     `again`: external ids of files to read although they have not changed.
     """
     progress, stop = progress or Progress(), stop or asyncio.Event()
-    started = time.monotonic()
+    catalog = runtime.catalog
     await asyncio.to_thread(keep_reserve, runtime.settings.data_dir)
-    run_id = await runtime.catalog.write(runs.start_run, collection.id, "ingest")
-    summary = Summary(run=run_id)
+    lease = await catalog.write(
+        runs.start_run, collection.id, "ingest", holder=str(uuid.uuid4()), lease_s=COMMAND.lease_s
+    )
+    summary = Summary(run=lease.run)
     state: runs.Ended = "interrupted"
+    try:
+        async with held(catalog, lease, lambda: so_far(summary, progress), stop, COMMAND):
+            await bring_level(
+                runtime, collection, listings, summary, progress=progress, stop=stop, again=again
+            )
+        state = "interrupted" if stop.is_set() else "done"
+    except Exception:
+        state = "failed"
+        raise
+    finally:
+        told = counts(summary, progress)
+        await catalog.write(runs.end_run, lease, state, told, progress.failures)
+    return summary
+
+
+async def bring_level(
+    runtime: Runtime,
+    collection: Collection,
+    listings: Sequence[Listing],
+    summary: Summary,
+    *,
+    progress: Progress,
+    stop: asyncio.Event,
+    again: Many[str] = frozenset(),
+) -> None:
+    """Do the work of a run, whose record is the caller's; `summary` is filled also on failure."""
+    started = time.monotonic()
     cache, parser = open_cache(runtime.settings), Parser(runtime.settings.parsing)
     try:
         index = await runtime.index(collection.live)
@@ -247,19 +290,37 @@ async def ingest(
                 f"this system does not lock parsers away from: {', '.join(parser.exposed)}; "
                 "ingest only files that you trust here"
             )
-        state = "interrupted" if stop.is_set() else "done"
-    except Exception:
-        state = "failed"
-        raise
     finally:
         await parser.close()
         await cache.close()
         _finish(summary, progress, started)
-        counts = {k: v for k, v in asdict(summary).items() if isinstance(v, (int, float))}
-        await runtime.catalog.write(runs.end_run, run_id, state, counts, progress.failures)
-    summary.interrupted = state == "interrupted"
+    summary.interrupted = stop.is_set()
     _warn(runtime, collection, progress, summary)
-    return summary
+
+
+def so_far(summary: Summary, progress: Progress) -> dict[str, float]:
+    """Return how far a run is that is under way, in numbers by name."""
+    return {
+        **counts(summary, progress),
+        "added": progress.added,
+        "updated": progress.updated,
+        "unchanged": summary.unchanged + progress.unchanged,
+        "failed": len(progress.failures),
+        "chunks": progress.chunks,
+        "tokens": progress.tokens,
+    }
+
+
+def counts(summary: Summary, progress: Progress) -> dict[str, float]:
+    """Return what a run did, in numbers by name."""
+    done = {k: v for k, v in asdict(summary).items() if type(v) in (int, float)}
+    return {
+        **done,
+        "files": progress.files,
+        "files_done": progress.files_done,
+        "bytes": progress.bytes,
+        "bytes_done": progress.bytes_done,
+    }
 
 
 async def _sync(run: Run, listings: Sequence[Listing], again: Many[str]) -> None:
@@ -309,6 +370,10 @@ async def _settle(
     if found.touched:
         await catalog.write(writing.touch, run.collection.live.id, found.touched)
     run.summary.access_changed += await _change_access(run, source, found.access)
+    for change in found.given:
+        document_id = name_uuid("document", source.id, change.external_id)
+        await describe(run.runtime, document_id, change.given or {})
+        run.progress.updated += 1
     await _release(run, source, [id_ for id_ in found.released if id_ in before.quarantine])
     if found.refused:
         await catalog.write(quarantine.quarantine, source.id, found.refused)

@@ -130,12 +130,13 @@ class Pipeline:
             digest=prepared.digest,
             text_digest=content_digest(prepared.parsed),
             original_digest=None if prepared.original is None else prepared.digest,
-            title=document.title or change.external_id.rsplit("/", 1)[-1],
+            title=document.title or change.external_id.rsplit("/", 1)[-1] or change.external_id,
             metadata={**document.metadata, **change.metadata},  # the source's word stands
             chunks=len(prepared.spans),
             terms=pack_terms(prepared.sparse),
             expected=prepared.known.attempt if prepared.known is not None else None,
             container=prepared.container,
+            given=change.given,
         )
 
     def _document_id(self, change: Changed) -> str:
@@ -144,13 +145,13 @@ class Pipeline:
     def _keep(self, writes: Sequence[Write], window: Sequence[Prepared]) -> None:
         pairs = list(zip(writes, window, strict=True))
         self.texts.put_all([(write.document_id, prepared.parsed) for write, prepared in pairs])
+        kept = [(write, p.original) for write, p in pairs if p.original is not None]
         self.originals.put_all(
-            [
-                (write.document_id, prepared.original)
-                for write, prepared in pairs
-                if prepared.original is not None
-            ]
+            [(write.document_id, blob.content or b"") for write, blob in kept if blob.path is None]
         )
+        for write, blob in kept:
+            if blob.path is not None:
+                self.originals.put_file(write.document_id, blob.path, write.digest)
 
     def _batch(self, writes: Sequence[Write], embedded: Embedded) -> Batch:
         chunks: list[Chunk] = []
@@ -158,6 +159,7 @@ class Pipeline:
         for write, prepared in zip(writes, embedded.window, strict=True):
             row: Metadata = {
                 **write.metadata,
+                **_given(prepared),
                 "tenant": self.collection.tenant,
                 "subjects": sorted(prepared.change.access),
                 "document": write.document_id,
@@ -213,6 +215,13 @@ class Pipeline:
         if prepared.container is None:
             self.progress.files_done += 1
             self.progress.bytes_done += prepared.change.size
+
+
+def _given(prepared: Prepared) -> Metadata:
+    """Return what a person gave, now or before: commits fail when that has changed meanwhile."""
+    if prepared.change.given is not None:
+        return prepared.change.given
+    return prepared.known.given if prepared.known is not None else {}
 
 
 def _headings_within(

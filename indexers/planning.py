@@ -14,6 +14,7 @@ from typing import TypeVar
 from rag.catalog.documents import Known
 from rag.catalog.quarantine import Refused
 from rag.errors import RagError
+from rag.given import same
 from rag.ports import Changed, Connector, Failed, ListingComplete
 
 T = TypeVar("T", Known, Refused)
@@ -115,11 +116,16 @@ def _sort(
     doubted = change.external_id in before.doubted
     if held is not None and held.fingerprint == change.fingerprint and not doubted:
         plan.quarantined += 1  # what is indexed of it stays as it is
-    elif known is None or known.fingerprint != change.fingerprint:
+    elif known is None or known.fingerprint != change.fingerprint or _is_described(change, known):
         plan.fetch.append(change)
     else:
         plan.quarantined += len(refused)
         _sort_readers(plan, change, [known, *members])
+
+
+def _is_described(change: Changed, known: Known) -> bool:
+    """Tell whether a person gives other metadata now."""
+    return change.given is not None and not same(change.given, known.given)
 
 
 def _sort_readers(plan: Plan, change: Changed, documents: list[Known]) -> None:

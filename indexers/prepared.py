@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from rag.catalog.documents import Known
 from rag.ports import Changed
-from rag.types import Document, Span
+from rag.types import Blob, Document, Span
 from rag.vectors import Matrix, SparseMatrix
 
 
@@ -41,8 +41,8 @@ class Prepared:
     change: Changed
     known: Known | None
     digest: str
-    original: bytes | None
-    """The content, where the source cannot give it again."""
+    original: Blob | None
+    """The content, where the source cannot give it again; a file of it is there until the end."""
     document: Document
     parsed: bytes
     """The document as it is kept."""

@@ -23,9 +23,10 @@ from indexers.prepared import Prepared, Progress
 from rag.catalog.documents import Known
 from rag.catalog.quarantine import Refused
 from rag.errors import UnreadableDocument
+from rag.given import same
 from rag.parsed import pack_document
 from rag.ports import Changed, Connector, Embedder, SparseEncoder
-from rag.types import Document, Metadata
+from rag.types import Blob, Document, Metadata
 
 INSIDE = "!/"
 """Between the name of a file and the path of what is inside."""
@@ -45,6 +46,8 @@ class Findings:
     """Visible attempt and new fingerprint of documents whose content is unchanged."""
     access: list[Changed] = field(default_factory=list)
     """The same content, other readers."""
+    given: list[Changed] = field(default_factory=list)
+    """The same content, other metadata from a person."""
     vanished: list[Known] = field(default_factory=list)
     """Taken out of a file before, and not in it any more."""
     held: list[Prepared] = field(default_factory=list)
@@ -68,7 +71,7 @@ class Cutter:
         change: Changed,
         known: Known | None,
         digest: str,
-        original: bytes | None,
+        original: Blob | None,
         document: Document,
         *,
         parsed: bytes = b"",
@@ -190,7 +193,7 @@ class Reader:
                     yield prepared
         if own is None or own.document is None:
             raise UnreadableDocument("its parser gave no document", code="crashed")
-        original = None if self._connector.repeatable else await asyncio.to_thread(file.read)
+        original = None if self._connector.repeatable else file.blob
         rest = replace(change, size=change.size - counted)
         prepared = await self._cut(rest, known, own, own.document, original)
         self.findings.released.append(change.external_id)
@@ -219,7 +222,7 @@ class Reader:
         known: Known | None,
         parsed: Parsed,
         document: Document,
-        original: bytes | None,
+        original: Blob | None,
         container: str | None = None,
     ) -> Prepared:
         if not document.text.strip():
@@ -246,9 +249,12 @@ class Reader:
 
     def _same(self, change: Changed, known: Known) -> None:
         self.findings.touched[known.document_id] = known.attempt, change.fingerprint
+        described = change.given is not None and not same(change.given, known.given)
+        if described:
+            self.findings.given.append(change)
         if known.access != frozenset(change.access):
             self.findings.access.append(change)
-        else:
+        elif not described:
             self._progress.unchanged += 1
 
     def _refuse(self, change: Changed, container: str | None, error: UnreadableDocument) -> None:

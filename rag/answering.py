@@ -1,149 +1,210 @@
-"""Answers without a language model: the sentences that answer best, quoted and cited.
+"""A question answered: retrieved, decided whether to answer at all, quoted or written, kept.
 
-Each sentence of the best hits is judged by its meaning (cosine), by how many of the question's
-rare words it has, and by its passage's rank. Whether to answer at all is decided before, from
-retrieval. Knows ports only.
+Knows the order of these steps. `extractive` quotes; any other name is a language model, of whose
+sentences each is attributed to what supports it. Knows ports and the catalog, no backend.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
-from rag.citing import Quote, cite, quotes
-from rag.ports import Embedder, SparseEncoder
+from rag.abstaining import NOTHING_FOUND, abstains
+from rag.catalog.answers import store_answer
+from rag.catalog.database import Catalog
+from rag.citing import cite
+from rag.conversing import earlier_turns, standalone
+from rag.errors import BackendError
+from rag.extracting import PASSAGES, extract, quoted
+from rag.generating import Asking, Piece, generate
+from rag.messages import Message
+from rag.ports import LLM
 from rag.retrieval import Pipelines, Retrieval
+from rag.settings import EXTRACTIVE, Answering
 from rag.types import Answer, Citation, Query, Retrieved
 
-MODEL = "extractive"
-PASSAGES = 5
-"""Hits whose sentences are considered."""
-SENTENCES = 3
-"""At most this many are quoted."""
-KEEP = 0.75
-"""A further sentence is quoted when its score is at least this share of the best one's."""
-MAX_QUOTED = 600
-"""Characters of a sentence: longer ones are tables or data, not sentences."""
-NOTHING_FOUND = "I found nothing in this collection that answers the question."
-
-# Below both values a question is taken to be about something else: the best cosine, and the share
-# of the question's idf-weighted words that some hit has. Calibrated for each fingerprint as
-# docs/decisions/006-abstention.md tells; other models have other scales, so they never abstain.
-THRESHOLDS: dict[str, tuple[float, float]] = {
-    "bert-2778b5c64c38556d99409c1cbb445e5c": (0.40, 0.50),  # all-MiniLM-L6-v2
-}
+__all__ = ["Answerer", "Asked", "Opened", "Piece"]
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of an answer as it streams: its text, and what the text cites."""
+class Asked:
+    """A question with what it needs to be answered."""
 
-    text: str
+    query: Query
+    model: str = EXTRACTIVE
+    """`extractive`, or the name of a configured language model."""
+    history: tuple[Message, ...] = ()
+    """Earlier turns that the caller gives."""
+    conversation: str | None = None
+    """Name of a conversation that is kept: its turns are read before those of `history`."""
+    keep: bool = False
+    """Keep the answer, so that a conversation goes on and feedback can name it."""
+    max_tokens: int | None = None
+    temperature: float | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Opened(Pipelines, Protocol):
+    """What generations pinned and what is configured, opened: provided by the runtime."""
+
+    def named_llm(self, name: str) -> LLM:
+        """Open a configured language model."""
+        ...
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What is known of an answer that is under way."""
+
+    searched: str
+    model: str
+    rewritten: bool | None = None
+    text: str = ""
     citations: tuple[Citation, ...] = ()
 
 
-class ExtractiveAnswerer:
-    """Answers questions over collections by quoting."""
+class Answerer:
+    """Answers questions over collections."""
 
-    def __init__(self, retrieval: Retrieval, pipelines: Pipelines) -> None:
-        self._retrieval = retrieval
-        self._pipelines = pipelines
+    def __init__(
+        self, retrieval: Retrieval, opened: Opened, catalog: Catalog, settings: Answering
+    ) -> None:
+        self._retrieval, self._opened = retrieval, opened
+        self._catalog, self._settings = catalog, settings
 
-    async def stream(self, query: Query) -> AsyncIterator[Piece | Answer]:
-        """Yield the answer sentence by sentence, then whole."""
-        answer = await self.answer(query)
-        if answer.abstained:
-            yield Piece(answer.text)
-        for citation in answer.citations:
-            space = "" if citation.n == 1 else " "
-            yield Piece(f"{space}{_marked(citation)}", (citation,))
+    async def answer(self, asked: Asked) -> Answer:
+        """Return the whole answer; `abstained` when the collection seems to hold none."""
+        async with aclosing(self.stream(asked)) as parts:
+            async for part in parts:
+                if isinstance(part, Answer):
+                    return part
+        raise AssertionError("unreachable: a stream ends with its answer")
+
+    async def stream(self, asked: Asked) -> AsyncGenerator[Piece | Answer, None]:
+        """Yield the answer in pieces, then whole: its text is that of the pieces, joined.
+
+        Raise `Unavailable` or `Rejected`, also after some pieces: then the answer is cut, and kept
+        as incomplete where it was to be kept. So it is when the caller goes away.
+        """
+        progress = _Progress(asked.query.text, asked.model)
+        answer: Answer | None = None
+        try:
+            async with aclosing(self._parts(asked, progress)) as parts:
+                async for part in parts:
+                    if isinstance(part, Answer):
+                        answer = part
+                        continue
+                    progress.text += part.text
+                    progress.citations += part.citations
+                    yield part
+        except BaseException:
+            if asked.keep and progress.text:
+                cut = Answer(progress.text, progress.citations, progress.model)
+                await self._keep(asked, replace(cut, question=progress.searched), complete=False)
+            raise
+        if answer is None:
+            raise AssertionError("unreachable: the parts end with the answer")
+        if asked.keep:
+            answer = replace(answer, id=await self._keep(asked, answer))
         yield answer
 
-    async def answer(self, query: Query) -> Answer:
-        """Return the whole answer; `abstained` when the collection seems to hold none."""
+    async def _parts(
+        self, asked: Asked, progress: _Progress
+    ) -> AsyncGenerator[Piece | Answer, None]:
+        llm = None if asked.model == EXTRACTIVE else self._opened.named_llm(asked.model)
+        if llm is not None:
+            progress.model = llm.model
+        turns = await self._turns(asked)
+        query = asked.query
+        if asked.conversation is not None or asked.history:
+            progress.rewritten = False
+        if llm is not None and turns:
+            query, progress.rewritten = await standalone(llm, query, turns)
+            progress.searched = query.text
+        # The first hits do for k of them; quoting needs a few more to choose from.
         wider = replace(query, k=PASSAGES) if 0 < query.k < PASSAGES else query
         found = await self._retrieval.search(wider)
-        chosen: list[Quote] = []
-        if found.hits and not self._off_topic(query, found):
-            chosen = await self._choose(query, found)
-        if not chosen:
-            return Answer(NOTHING_FOUND, (), MODEL, abstained=True)
-        citations = tuple(cite(n, quote) for n, quote in enumerate(chosen, start=1))
-        return Answer(" ".join(map(_marked, citations)), citations, MODEL)
+        if abstains(query, found, self._opened.sparse_encoder(found.generation)):
+            parts = _abstained(progress)
+        elif llm is None:
+            parts = self._quoted(query, found, progress)
+        else:
+            parts = self._written(llm, asked, query, found, turns, progress)
+        async with aclosing(parts):
+            async for part in parts:
+                if isinstance(part, Answer):
+                    yield replace(
+                        part,
+                        partial=found.partial,
+                        question=query.text,
+                        rewritten=progress.rewritten,
+                    )
+                else:
+                    yield part
 
-    def _off_topic(self, query: Query, found: Retrieved) -> bool:
-        """Compare the best raw cosine and the words' coverage with the model's thresholds."""
-        generation = found.generation
-        cosines = [hit.signals["dense"] for hit in found.hits if "dense" in hit.signals]
-        if generation.embedder.fingerprint not in THRESHOLDS or not cosines:
-            return False
-        cosine, coverage = THRESHOLDS[generation.embedder.fingerprint]
-        encoder = self._pipelines.sparse_encoder(generation)
-        weights = _word_weights(encoder, query.text, found)
-        texts = [hit.chunk.text for hit in found.hits]
-        best = float(_coverage(encoder, texts, weights).max())
-        return max(cosines) < cosine and best < coverage
+    async def _turns(self, asked: Asked) -> tuple[Message, ...]:
+        if asked.conversation is None:
+            return asked.history
+        kept = await earlier_turns(self._catalog, asked.query.principal, asked.conversation)
+        return (*kept, *asked.history)
 
-    async def _choose(self, query: Query, found: Retrieved) -> list[Quote]:
-        """Return the quotes to answer with, best first."""
-        candidates = [
-            quote
-            for quote in quotes(found.hits[:PASSAGES])
-            if len(quote.text) <= MAX_QUOTED and not quote.text.lstrip().startswith("#")
-        ]
-        if not candidates:
-            return []
-        encoder = self._pipelines.sparse_encoder(found.generation)
-        weights = _word_weights(encoder, query.text, found)
-        texts = [quote.text for quote in candidates]
-        scores = _coverage(encoder, texts, weights)
-        if not found.unread:
-            scores += await _cosines(self._pipelines.embedder(found.generation), query.text, texts)
-        best = max(hit.score for hit in found.hits) or 1.0
-        scores += np.array([0.3 * quote.hit.score / best for quote in candidates])
-        order = np.argsort(-scores, kind="stable")[:SENTENCES]
-        top = scores[order[0]]
-        return [candidates[i] for i in order if scores[i] >= KEEP * top]
+    async def _quoted(
+        self, query: Query, found: Retrieved, progress: _Progress
+    ) -> AsyncGenerator[Piece | Answer, None]:
+        quotes = await extract(query, found, self._opened)
+        if not quotes:
+            async for part in _abstained(progress):
+                yield part
+            return
+        citations = tuple(cite(n, quote) for n, quote in enumerate(quotes, start=1))
+        texts = [quoted(citation) for citation in citations]
+        for citation, text in zip(citations, texts, strict=True):
+            yield Piece(text if citation.n == 1 else f" {text}", (citation,))
+        yield Answer(" ".join(texts), citations, progress.model)
 
+    async def _written(
+        self,
+        llm: LLM,
+        asked: Asked,
+        query: Query,
+        found: Retrieved,
+        turns: tuple[Message, ...],
+        progress: _Progress,
+    ) -> AsyncGenerator[Piece | Answer, None]:
+        asking = Asking(
+            # The question as the caller put it: with its history, the model reads it in context.
+            question=asked.query.text,
+            hits=found.hits[: min(asked.query.k, self._settings.passages)],
+            turns=turns,
+            max_tokens=asked.max_tokens or self._settings.max_tokens,
+            temperature=self._settings.temperature
+            if asked.temperature is None
+            else asked.temperature,
+            stop=asked.stop,
+        )
+        parts = generate(llm, asking, found, self._opened, self._catalog, self._settings)
+        async with aclosing(parts):
+            async for part in parts:
+                yield part
 
-def _word_weights(encoder: SparseEncoder, question: str, found: Retrieved) -> dict[int, float]:
-    """Return the idf of each of the question's terms; one that no chunk has counts as rarest."""
-    frequencies = {
-        term: found.frequencies.get(term, 1) for term in encoder.terms(question).tolist()
-    }
-    row = encoder.weigh_query(
-        question, chunks=max(1, found.generation.chunks), frequencies=frequencies
-    )
-    return dict(zip(row.terms.tolist(), row.weights.tolist(), strict=True))
-
-
-def _coverage(
-    encoder: SparseEncoder, texts: Sequence[str], weights: dict[int, float]
-) -> npt.NDArray[np.float64]:
-    """Return per text the share (0 to 1) of the question's word weights that it has."""
-    total = sum(weights.values()) or 1.0
-    rows = encoder.encode(texts)
-    return np.array(
-        [
-            sum(weights.get(t, 0.0) for t in rows.row(i)[0].tolist()) / total
-            for i in range(len(rows))
-        ]
-    )
-
-
-async def _cosines(
-    embedder: Embedder, question: str, texts: Sequence[str]
-) -> npt.NDArray[np.float64]:
-    asked = await embedder.embed([question], "query")
-    given = await embedder.embed(texts, "passage")
-    return np.asarray(given.vectors @ asked.vectors[0], np.float64)
+    async def _keep(self, asked: Asked, answer: Answer, *, complete: bool = True) -> str:
+        """Keep an answer; return its id, empty when it cannot be kept: it is one all the same."""
+        try:
+            return await self._catalog.write(
+                store_answer,
+                asked.query.principal,
+                answer,
+                question=asked.query.text,
+                collection=asked.query.collection,
+                conversation=asked.conversation,
+                complete=complete,
+            )
+        except BackendError:
+            return ""
 
 
-def _marked(citation: Citation) -> str:
-    """Put a quote on one line, without the mark of a list or quote, and with its number."""
-    text = re.sub(r"^\s*(?:[-*+]|\d+[.)]|>)\s+", "", citation.quote)
-    return f"{' '.join(text.split())} [{citation.n}]"
+async def _abstained(progress: _Progress) -> AsyncGenerator[Piece | Answer, None]:
+    yield Piece(NOTHING_FOUND)
+    yield Answer(NOTHING_FOUND, (), progress.model, abstained=True)

@@ -10,15 +10,18 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from rag.durable import sync_folder
 from rag.errors import ConfigError, MissingExtra, NotFound, Rejected, Unavailable
 
+PIECE = 1 << 20
+"""Bytes that are read at once of a large content."""
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -64,24 +67,63 @@ class Blobs:
                 f"a text cannot be written: {exc.strerror or exc}", hint="is the disk full?"
             ) from exc
 
+    def put_file(self, document_id: str, path: Path, digest: str) -> None:
+        """Keep the content of a file, however large, durably; raise `Unavailable` if it changed."""
+        target = self._path(document_id, digest)
+        try:
+            with path.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != digest:
+                    raise Unavailable("the file changed while it was read")
+                file.seek(0)
+                if isinstance(self._files, _local_files()):
+                    _write_all([(Path(target), file)])
+                else:
+                    self._files.put_file(str(path), target)
+        except OSError as exc:
+            raise Unavailable(
+                f"a text cannot be written: {exc.strerror or exc}", hint="is the disk full?"
+            ) from exc
+
+    def pieces(self, document_id: str, digest: str) -> Iterator[bytes]:
+        """Yield a content piece by piece; the errors are those of `get`.
+
+        The last piece comes when all of it was found to be what was written.
+        """
+        path, found, before = self._path(document_id, digest), hashlib.sha256(), b""
+        try:
+            with self._files.open(path, "rb") as file:
+                while piece := file.read(PIECE):
+                    found.update(piece)
+                    if before:
+                        yield before
+                    before = piece
+        except FileNotFoundError as exc:
+            raise _missing(document_id) from exc
+        except OSError as exc:
+            raise _unreadable(document_id, exc) from exc
+        if found.hexdigest() != digest:
+            raise _damaged(document_id)
+        yield before
+
+    def size(self, document_id: str, digest: str) -> int:
+        """Return the bytes of a content; raise `NotFound`."""
+        try:
+            return int(self._files.size(self._path(document_id, digest)))
+        except FileNotFoundError as exc:
+            raise _missing(document_id) from exc
+        except OSError as exc:
+            raise _unreadable(document_id, exc) from exc
+
     def get(self, document_id: str, digest: str) -> bytes:
         """Return a content; raise `NotFound`, or `Rejected` when it is not what was written."""
         try:
             content: bytes = self._files.cat_file(self._path(document_id, digest))
         except FileNotFoundError as exc:
-            raise NotFound(
-                f"the text of document {document_id} is not in the data folder",
-                hint="run: rag doctor --fix",
-            ) from exc
+            raise _missing(document_id) from exc
         except OSError as exc:
-            raise Unavailable(
-                f"the text of document {document_id} cannot be read: {exc.strerror or exc}",
-                hint="check the disk",
-            ) from exc
+            raise _unreadable(document_id, exc) from exc
         if content_digest(content) != digest:
-            raise Rejected(
-                f"the text of document {document_id} is damaged", hint="run: rag doctor --fix"
-            )
+            raise _damaged(document_id)
         return content
 
     def listed(self) -> Iterator[tuple[str, str]]:
@@ -125,11 +167,29 @@ class Blobs:
         return f"{self._root}/{document_id}"
 
 
+def _missing(document_id: str) -> NotFound:
+    return NotFound(
+        f"the text of document {document_id} is not in the data folder",
+        hint="run: rag doctor --fix",
+    )
+
+
+def _unreadable(document_id: str, exc: OSError) -> Unavailable:
+    return Unavailable(
+        f"the text of document {document_id} cannot be read: {exc.strerror or exc}",
+        hint="check the disk",
+    )
+
+
+def _damaged(document_id: str) -> Rejected:
+    return Rejected(f"the text of document {document_id} is damaged", hint="run: rag doctor --fix")
+
+
 def _cannot_remove(exc: OSError) -> Unavailable:
     return Unavailable(f"a text cannot be removed: {exc.strerror or exc}", hint="check the disk")
 
 
-def _write_all(files: Sequence[tuple[Path, bytes]]) -> None:
+def _write_all(files: Sequence[tuple[Path, bytes | BinaryIO]]) -> None:
     """Write files whole or not at all: first all contents reach the disk, then all names."""
     new = {target.parent for target, _ in files if not target.parent.exists()}
     for target, content in files:
@@ -145,12 +205,16 @@ def _write_all(files: Sequence[tuple[Path, bytes]]) -> None:
             sync_folder(folder)
 
 
-def _replace(target: Path, content: bytes) -> None:
+def _replace(target: Path, content: bytes | BinaryIO) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.parent / f".{target.name}.{uuid.uuid4().hex}"
     try:
         with part.open("wb") as file:
-            file.write(content)
+            if isinstance(content, bytes):
+                file.write(content)
+            else:
+                content.seek(0)
+                shutil.copyfileobj(content, file, PIECE)
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)

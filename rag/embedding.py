@@ -17,6 +17,10 @@ from rag.vectors import Embedded, check_unit_rows
 
 QUESTION = 0.1
 """Share of the patience with passages that a question gets: somebody waits for it."""
+QUESTION_ATTEMPTS = 3
+"""At most; more would only be in the way of those who ask next."""
+QUESTION_PAUSE_S = 1.0
+"""A service that wants to be left alone for longer is unavailable to a question."""
 BACKOFF_S = 2.0
 
 
@@ -33,10 +37,11 @@ class RetryingEmbedder:
     ) -> None:
         self._embedder = embedder
         self._name = name
+        self._settings = settings
         self._retrying = retrying or Retrying(f"the embedder {name!r}")
         self._patience: dict[Role, Patience] = {
-            "passage": _patience(settings, 1.0),
-            "query": _patience(settings, QUESTION),
+            "passage": _long(settings),
+            "query": question_patience(settings),
         }
         self.fingerprint = embedder.fingerprint
         self.dim = embedder.dim
@@ -49,6 +54,12 @@ class RetryingEmbedder:
         )
         check_answer(embedded, len(texts), self.dim, f"the embedder {self._name!r}")
         return embedded
+
+    def hurried(self) -> RetryingEmbedder:
+        """Return its twin for work that somebody waits for: passages get a question's patience."""
+        twin = RetryingEmbedder(self._embedder, self._name, self._settings, retrying=self._retrying)
+        twin._patience["passage"] = twin._patience["query"]
+        return twin
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Count the tokens of each text."""
@@ -79,10 +90,21 @@ def check_answer(embedded: Embedded, texts: int, dim: int, who: str) -> None:
         raise Rejected(f"{who} gave wrong vectors: {exc.message}") from exc
 
 
-def _patience(settings: Embedding, share: float) -> Patience:
+def _long(settings: Embedding) -> Patience:
     return Patience(
-        timeout_s=settings.timeout_s * share,
+        timeout_s=settings.timeout_s,
         attempts=settings.attempts,
-        budget_s=settings.retry_budget_s * share,
-        backoff_s=BACKOFF_S * share,
+        budget_s=settings.retry_budget_s,
+        backoff_s=BACKOFF_S,
+    )
+
+
+def question_patience(settings: Embedding) -> Patience:
+    """Return how long a model is borne with while somebody waits."""
+    return Patience(
+        timeout_s=settings.timeout_s * QUESTION,
+        attempts=min(settings.attempts, QUESTION_ATTEMPTS),
+        budget_s=settings.retry_budget_s * QUESTION,
+        backoff_s=BACKOFF_S * QUESTION,
+        pause_s=QUESTION_PAUSE_S,
     )

@@ -4,6 +4,8 @@ RagError                     anything raised on purpose; `hint` says what to do
 ├── UserError                the request is wrong: change it
 │   ├── NotFound             no such collection, document, model, file
 │   ├── InvalidFilter        a filter that cannot be read
+│   ├── Conflict             it contradicts what is there
+│   ├── TooLarge             it is larger than a limit
 │   ├── ConfigError          settings are wrong: fix them
 │   │   ├── UnknownPlugin    no installed plug-in has that name
 │   │   └── MissingExtra     a driver is not installed
@@ -14,6 +16,9 @@ RagError                     anything raised on purpose; `hint` says what to do
 ├── Unsupported              this backend or format cannot do that
 └── BackendError             a store, model or service failed
     ├── Unavailable          it may work later: retry
+    ├── Late                 the deadline passed before it was done
+    │   ├── StorageFull      the disk has no room for it
+    │   └── Overloaded       too much at once: retry after a while
     └── Rejected             it will not work: do not retry
 """
 
@@ -42,6 +47,23 @@ class NotFound(UserError):
 
 class InvalidFilter(UserError):
     """A filter that cannot be read; the message names the offending part."""
+
+
+class Conflict(UserError):
+    """The request contradicts what is there already.
+
+    `retry_after`: seconds after which it may not any more, where that is so.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
+
+
+class TooLarge(UserError):
+    """What was sent is larger than a limit."""
 
 
 class ConfigError(UserError):
@@ -114,6 +136,18 @@ class Unavailable(BackendError):
     ) -> None:
         super().__init__(message, hint=hint)
         self.retry_after = retry_after
+
+
+class StorageFull(Unavailable):
+    """The disk has no room for it; nothing of it is kept."""
+
+
+class Overloaded(Unavailable):
+    """More is asked for at once than can be done; refused before any work."""
+
+
+class Late(BackendError):
+    """The deadline of the request passed before it was done."""
 
 
 class Rejected(BackendError):

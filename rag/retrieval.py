@@ -8,32 +8,58 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from sqlalchemy.engine import Connection
 
 from rag.catalog.collections import live_generation
-from rag.catalog.database import Catalog
 from rag.catalog.documents import Described, described, described_intact, visible
 from rag.catalog.statistics import frequencies
 from rag.errors import Rejected, UserError
 from rag.filters import EVERYTHING, And, Filter, matches
 from rag.fusion import Fused, fuse, reciprocal_rank
-from rag.ports import Candidates, Embedder, Index, Reranker, SparseEncoder
+from rag.ports import Candidates, Embedder, Reranker, SparseEncoder
 from rag.settings import Retrieval as RetrievalSettings
 from rag.types import Candidate, Chunk, Generation, Hit, Query, Retrieved
 from rag.vectors import Search
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 MAX_ROUNDS = 3
 """Searches of growing depth after the first, while verification leaves fewer than k."""
+SPARE = 20
+"""Rows beyond k where one signal decides, in place of those that verification takes out."""
+
+
+class Reading(Protocol):
+    """The catalog, as far as searches need it."""
+
+    async def read(
+        self, work: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """Run a unit of work that only reads, on one consistent snapshot."""
+        ...
+
+
+class Rows(Protocol):
+    """The rows of a generation, as far as searches need them."""
+
+    async def search(self, search: Search) -> Candidates:
+        """Return up to `depth` best rows per signal among those that match the filter."""
+        ...
+
+    async def fetch(self, chunk_ids: Sequence[str]) -> dict[str, Chunk]:
+        """Return the chunks that exist among these ids, and are still what was written."""
+        ...
 
 
 class Pipelines(Protocol):
     """What a generation pinned, opened: provided by the runtime."""
 
-    async def index(self, generation: Generation) -> Index:
+    async def index(self, generation: Generation) -> Rows:
         """Open the generation's index."""
         ...
 
@@ -69,7 +95,7 @@ class Retrieval:
 
     def __init__(
         self,
-        catalog: Catalog,
+        catalog: Reading,
         pipelines: Pipelines,
         settings: RetrievalSettings,
         *,
@@ -113,7 +139,10 @@ class Retrieval:
                 continue
             if len(hits) >= query.k or found.exhausted or rounds == MAX_ROUNDS:
                 break
-            depth, rounds = depth * 2, rounds + 1
+            if depth < self._settings.depth:
+                depth = self._settings.depth
+            else:
+                depth, rounds = depth * 2, rounds + 1
         # Fewer than were found: damaged, or deleted this very moment, twice.
         damaged = found.lost or len(hits) < len(found.fused)
         missing = damaged or (len(hits) < query.k and not found.exhausted)
@@ -142,11 +171,15 @@ class Retrieval:
             )
         scope = query.principal.scope
         where: Filter = scope if query.where == EVERYTHING else And((scope, query.where))
+        # Signals that are scaled and added need many rows to agree on the scale; one does not.
+        both = dense is not None and sparse is not None
         depth = max(self._settings.depth, query.k)
+        if not both:
+            depth = min(depth, query.k + SPARE)
         return Search(depth, where, dense, sparse, query.exact), unread
 
     async def _round(
-        self, index: Index, generation: Generation, query: Query, search: Search, depth: int
+        self, index: Rows, generation: Generation, query: Query, search: Search, depth: int
     ) -> _Round:
         """Search once and keep what the catalog lets the caller see."""
         candidates = await index.search(replace(search, depth=depth))
@@ -171,9 +204,7 @@ class Retrieval:
             lost=candidates.lost > 0,
         )
 
-    async def _fetch(
-        self, index: Index, generation: Generation, rows: Sequence[Fused]
-    ) -> list[Hit]:
+    async def _fetch(self, index: Rows, generation: Generation, rows: Sequence[Fused]) -> list[Hit]:
         """Return the hits of these rows, without those that were deleted since verification."""
         chunks, facts = await asyncio.gather(
             index.fetch([row.chunk_id for row in rows]),

@@ -40,6 +40,8 @@ class Patience:
     """Of all attempts and the waits between them."""
     backoff_s: float
     """Longest first wait; it doubles."""
+    pause_s: float = float("inf")
+    """Of a wait that the other side asks for; when it asks for more, this is given up at once."""
 
 
 class Retrying:
@@ -66,7 +68,7 @@ class Retrying:
         end = began + patience.budget_s
         self._allowance = min(self._allowance + SHARE, RESERVE)
         for attempt in count(1):
-            await self._pause(end)
+            await self._pause(min(end, self._now() + patience.pause_s))
             try:
                 return await self._once(work, min(patience.timeout_s, end - self._now()))
             except Unavailable as exc:
@@ -74,7 +76,9 @@ class Retrying:
                     self._paused_until = max(self._paused_until, self._now() + exc.retry_after)
                 longest = min(LONGEST_S, patience.backoff_s * 2 ** (attempt - 1))
                 again = max(self._now(), self._paused_until) + self._draw() * longest
-                if attempt >= patience.attempts or again >= end or self._allowance < 1:
+                asked = self._paused_until - self._now() > patience.pause_s
+                spent = attempt >= patience.attempts or self._allowance < 1
+                if spent or asked or again >= end:
                     raise self._given_up(exc, attempt, self._now() - began) from exc
                 self._allowance -= 1
                 await self._sleep(again - self._now())

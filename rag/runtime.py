@@ -9,15 +9,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from rag.blobs import Blobs
 from rag.catalog.collections import Pipeline, create_collection, find_collection
 from rag.catalog.database import Catalog
 from rag.catalog.documents import Stored
-from rag.embedding import RetryingEmbedder
+from rag.embedding import RetryingEmbedder, question_patience
 from rag.errors import ConfigError, DataFolderError, IndexMismatch
 from rag.fusion_weight import fitted_dense_weight
+from rag.guarded import GuardedCatalog, GuardedLLM, GuardedReranker
 from rag.parsed import unpack_document
 from rag.ports import (
     LLM,
@@ -29,11 +35,19 @@ from rag.ports import (
     SparseEncoder,
     VectorStore,
 )
+from rag.protecting import Protected
 from rag.registry import make_plugin
 from rag.reserve import reserve_lent
 from rag.retrieval import Retrieval
+from rag.retrying import Retrying
 from rag.settings import Plugin, Settings
 from rag.types import Collection, Generation, Pinned
+
+if TYPE_CHECKING:
+    from rag.answering import Answerer
+
+SILENT_S = 30.0
+"""A language model that says nothing for so long, until its caller gives up, counts as hung."""
 
 
 @asynccontextmanager
@@ -59,10 +73,12 @@ class Runtime:
         files = settings.blobs.url or str(settings.data_dir)
         self.texts = Blobs(f"{files}/texts")
         self.originals = Blobs(f"{files}/originals")
+        window_s = settings.serving.batch_window_ms / 1000
+        self.protected = Protected(self, settings.dependency, window_s=window_s)
         weight = settings.retrieval.dense_weight
         self.retrieval = Retrieval(
-            catalog,
-            self,
+            GuardedCatalog(catalog, self.protected.guard("the catalog")),
+            self.protected,
             settings.retrieval,
             dense_weight=fitted_dense_weight() if weight is None else weight,
             reranker=settings.defaults.reranker,
@@ -74,14 +90,25 @@ class Runtime:
         self._stores: dict[str, VectorStore] = {}
         self._indexes: dict[str, asyncio.Task[Index]] = {}
 
+    @cached_property
+    def answerer(self) -> Answerer:
+        """What answers questions."""
+        from rag.answering import Answerer
+
+        return Answerer(self.retrieval, self.protected, self.catalog, self.settings.answering)
+
     # --- by name ---------------------------------------------------------------------------------
 
     def named_embedder(self, name: str) -> Embedder:
-        """Open a configured embedder."""
+        """Open a configured embedder, as ingestion uses it; `asked_embedder` is for questions."""
         if name not in self._embedders:
             made = configured_embedder(self.settings, name)
             self._embedders[name] = RetryingEmbedder(made, name, self.settings.embedding)
         return self._embedders[name]
+
+    def asked_embedder(self, name: str) -> Embedder:
+        """Open a configured embedder as questions use it: together, and not for long."""
+        return self.protected.guarded(name, self.named_embedder(name))
 
     def named_sparse_encoder(self, name: str) -> SparseEncoder:
         """Open a configured sparse encoder."""
@@ -94,15 +121,20 @@ class Runtime:
         """Open a configured language model; `extractive` is none."""
         if name not in self._llms:
             plugin = _configured("llms", name, self.settings.llms)
-            self._llms[name] = make_plugin("llms", plugin.kind, plugin.options, self._folders)
+            made: LLM = make_plugin("llms", plugin.kind, plugin.options, self._folders)
+            guard = self.protected.guard(f"the language model {name!r}", hung_s=SILENT_S)
+            self._llms[name] = GuardedLLM(made, guard)
         return self._llms[name]
 
     def named_reranker(self, name: str) -> Reranker:
         """Open a configured reranker."""
         if name not in self._rerankers:
             plugin = _configured("rerankers", name, self.settings.rerankers)
-            self._rerankers[name] = make_plugin(
-                "rerankers", plugin.kind, plugin.options, self._folders
+            made: Reranker = make_plugin("rerankers", plugin.kind, plugin.options, self._folders)
+            what = f"the reranker {name!r}"
+            patience = question_patience(self.settings.embedding)
+            self._rerankers[name] = GuardedReranker(
+                made, self.protected.guard(what), Retrying(what), patience
             )
         return self._rerankers[name]
 
@@ -122,6 +154,11 @@ class Runtime:
             )
         return self._stores[name]
 
+    async def reach(self) -> None:
+        """Ask the catalog and every open store for a sign of life; raise `Unavailable` if none."""
+        await self.catalog.read(_alive)
+        await asyncio.gather(*(store.names() for store in self._stores.values()))
+
     # --- by generation ---------------------------------------------------------------------------
 
     def embedder(self, generation: Generation) -> Embedder:
@@ -138,10 +175,12 @@ class Runtime:
 
     async def index(self, generation: Generation) -> Index:
         """Open a generation's index, made if a crash left it out."""
-        if generation.id not in self._indexes:
-            opening = self.store(generation.store).create(IndexSpec(generation.id, generation.dim))
-            self._indexes[generation.id] = asyncio.ensure_future(opening)
-        return await self._indexes[generation.id]
+        opening = self._indexes.get(generation.id)
+        if opening is None or _failed(opening):
+            store = self.store(generation.store)
+            opening = asyncio.ensure_future(store.create(IndexSpec(generation.id, generation.dim)))
+            self._indexes[generation.id] = opening
+        return await asyncio.shield(opening)  # others wait for it too
 
     async def text(self, stored: Stored) -> str:
         """Return a document's parsed text; raise `NotFound` or `Rejected` when it is lost."""
@@ -198,8 +237,9 @@ class Runtime:
 
     async def close(self) -> None:
         """Close in the reverse order of use; idempotent."""
+        await self.protected.close()
         for opening in self._indexes.values():
-            if not opening.cancelled() and opening.done() and opening.exception() is None:
+            if opening.done() and not _failed(opening):
                 await opening.result().close()
         for store in self._stores.values():
             await store.close()
@@ -210,6 +250,15 @@ class Runtime:
         for embedder in self._embedders.values():
             await embedder.close()
         await self.catalog.close()
+
+
+def _alive(connection: Connection) -> None:
+    connection.execute(sa.select(sa.literal(1)))
+
+
+def _failed(opening: asyncio.Task[Index]) -> bool:
+    """Tell whether it ended, and not well: then it is worth another try."""
+    return opening.done() and (opening.cancelled() or opening.exception() is not None)
 
 
 def _check_not_lost(catalog: Path) -> None:

@@ -159,7 +159,7 @@ class Serving(BaseModel):
     concurrency: int = Field(default=64, ge=1)
     """Requests under way at once in one process."""
     queue: int = Field(default=128, ge=0)
-    """Requests that wait for their turn; further ones get 429."""
+    """Requests that wait for their turn; further ones get 503."""
     timeout_s: float = Field(default=30.0, gt=0)
     """Of a search; a request may ask for less with `X-Request-Timeout`."""
     drain_s: float = Field(default=20.0, ge=0)

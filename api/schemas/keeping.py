@@ -49,9 +49,10 @@ class CollectionStats(CollectionReply):
     """A collection in numbers."""
 
     sources: list[SourceStats]
-    quarantined: int
-    characters: int = Field(description="Of the chunks' documents, where they are known.")
-    updated: float | None = Field(description="Epoch seconds of the last change.")
+    quarantined: int = Field(description="Files that cannot be read, see `rag failures list`.")
+    originals: int = Field(description="Documents whose original is kept.")
+    created: float
+    updated: float | None = Field(description="When a document last changed; null: never yet.")
 
 
 class CollectionDeleted(Reply):
@@ -59,8 +60,12 @@ class CollectionDeleted(Reply):
 
     name: str
     documents: int
-    unfindable: float
-    gone: float | None
+    unfindable: float = Field(description="Since when nobody finds anything of it.")
+    gone: float = Field(description="Since when nothing is left of it.")
+
+
+NAME = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
+GIVEN = {"lang": "en", "year": 2026}
 
 
 class TextRequest(Request):
@@ -71,22 +76,42 @@ class TextRequest(Request):
         Field(
             min_length=1,
             max_length=1000,
-            pattern=r"^[^\x00\r\n]*$",
-            description="Names the document; another of this name replaces it.",
+            pattern=NAME,
+            description="Names the document; another of this name replaces it. "
+            "Its ending tells the format.",
             examples=["notes/monday.md"],
         ),
     ]
-    text: Annotated[str, Field(max_length=8_000_000)]
-    media_type: Annotated[str | None, Field(examples=["text/markdown"])] = None
-    metadata: Annotated[dict[str, Any], Field(default_factory=dict, examples=[{"lang": "en"}])]
+    text: Annotated[str, Field(max_length=8_000_000, examples=["# Monday\n\nAll is well.\n"])]
+    media_type: Annotated[
+        str | None,
+        Field(max_length=200, pattern=r"^[\w.+-]+/[\w.+-]+$", examples=["text/markdown"]),
+    ] = None
+    metadata: Annotated[
+        dict[str, Any] | None,
+        Field(
+            description="Fields for filters (`meta.lang`); null leaves what the document has.",
+            examples=[GIVEN],
+        ),
+    ] = None
 
 
 class UrlRequest(Request):
     """A document to fetch; addresses inside private networks are refused."""
 
-    url: Annotated[str, Field(max_length=4000, examples=["https://example.org/page.html"])]
-    name: Annotated[str | None, Field(max_length=1000)] = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    url: Annotated[
+        str, Field(min_length=1, max_length=4000, examples=["https://example.org/page.html"])
+    ]
+    name: Annotated[
+        str | None,
+        Field(
+            min_length=1,
+            max_length=1000,
+            pattern=NAME,
+            description="Names the document; null: its address does.",
+        ),
+    ] = None
+    metadata: Annotated[dict[str, Any] | None, Field(examples=[GIVEN])] = None
 
 
 class DocumentReply(Reply):
@@ -97,9 +122,10 @@ class DocumentReply(Reply):
     name: str = Field(description="What its source calls it.")
     uri: str
     title: str
-    metadata: dict[str, Any]
+    metadata: dict[str, Any] = Field(description="As filters see it: what was given on top.")
+    given: dict[str, Any] = Field(description="The part of the metadata that a person gave.")
     chunks: int
-    digest: str
+    digest: str = Field(description="SHA-256 of the content.")
     original: bool = Field(description="Whether the original is kept and can be fetched.")
     updated: float
 
@@ -123,7 +149,7 @@ class ChunkReply(Reply):
 
 
 class ChunksReply(Reply):
-    """The chunks of a document, in order."""
+    """The chunks of a document, in order; `next` is the `after` of the following page."""
 
     data: list[ChunkReply]
     next: int | None
@@ -143,7 +169,14 @@ class ReceiptReply(Reply):
 class MetadataRequest(Request):
     """New metadata of a document, in place of what was given before."""
 
-    metadata: Annotated[dict[str, Any], Field(examples=[{"lang": "en", "year": 2026}])]
+    metadata: Annotated[
+        dict[str, Any],
+        Field(
+            description="Names and texts, numbers, booleans or lists of these. They stand above "
+            "what the file says of itself, and stay when it is ingested again.",
+            examples=[GIVEN],
+        ),
+    ]
 
 
 class FailureReply(Reply):
@@ -151,6 +184,13 @@ class FailureReply(Reply):
 
     uri: str
     error: str
+
+
+class NamedDocument(Reply):
+    """A document by id and name."""
+
+    id: str
+    name: str
 
 
 class RunReply(Reply):
@@ -163,9 +203,11 @@ class RunReply(Reply):
     counts: dict[str, float]
     started: float
     updated: float
-    error: str | None = None
-    summary: dict[str, Any] | None = None
-    failures: list[FailureReply] = Field(default_factory=list)
+    cancelled: bool = Field(description="It was asked to stop.")
+    error: str | None = Field(description="Why all of it failed.")
+    summary: dict[str, Any] | None
+    documents: list[NamedDocument] = Field(description="What it ingests, where that is known.")
+    failures: list[FailureReply] = Field(description="The first hundred; none in lists.")
 
 
 class RunsReply(Reply):

@@ -31,7 +31,7 @@ class ChatMessage(Foreign):
     """A turn; `developer` counts as `system`."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: Annotated[str, Field(max_length=200_000)] | list[TextPart]
+    content: Annotated[str, Field(max_length=200_000)] | list[TextPart] | None = None
 
 
 class StreamOptions(Foreign):

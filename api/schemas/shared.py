@@ -84,3 +84,6 @@ class Problem(Reply):
     errors: list[dict[str, Any]] | None = Field(
         default=None, description="Of a body that cannot be read: place and message of each."
     )
+    error: dict[str, Any] | None = Field(
+        default=None, description="On the routes of the OpenAI wire: the same in OpenAI's words."
+    )

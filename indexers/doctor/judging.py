@@ -66,6 +66,7 @@ def due_fields(collection: Collection, version: Version) -> Metadata:
     """Return the fields that each row of a version has."""
     return {
         **version.metadata,
+        **version.given,
         "tenant": collection.tenant,
         "subjects": list(version.access),
         "document": version.document_id,

@@ -115,7 +115,8 @@ class Rewriting:
         parsed = self.runtime.texts.get(version.document_id, version.text_digest)
         original = None
         if version.original_digest is not None:
-            original = self.runtime.originals.get(version.document_id, version.original_digest)
+            content = self.runtime.originals.get(version.document_id, version.original_digest)
+            original = Blob(uri=version.uri, media_type="", content=content)
         document = unpack_document(parsed)
         return stages.cutter.cut(
             _changed(version), _known(version), version.digest, original, document
@@ -161,4 +162,5 @@ def _known(version: Version) -> Known:
         fingerprint=version.fingerprint,
         digest=version.digest,
         access=frozenset(version.access),
+        given=version.given,
     )

@@ -34,6 +34,9 @@ class Version:
     uri: str
     title: str
     metadata: Metadata
+    """Of the content and its source."""
+    given: Metadata
+    """By a person; stands above the rest."""
     access: tuple[str, ...]
     attempt: int
     chunks: int
@@ -162,6 +165,7 @@ def versions(
             uri=row.uri,
             title=row.title,
             metadata=row.metadata,
+            given=row.given or {},
             access=tuple(sorted(access.get(row.document, ()))),
             attempt=row.attempt,
             chunks=row.chunks,

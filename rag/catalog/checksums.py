@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rag.catalog import tables as t
+from rag.catalog.listed import as_list, listed
 
 SLICE = 500  # values of one IN: databases limit bound parameters
 
@@ -46,22 +47,21 @@ def computed(
     connection: Connection, document_ids: Sequence[str], generation_id: str | None = None
 ) -> Iterator[tuple[Any, bytes]]:
     """Yield the versions of documents, in one generation or all, with the checksums due to them."""
-    for start in range(0, len(document_ids), SLICE):
-        part = list(document_ids[start : start + SLICE])
-        readers: dict[str, list[str]] = {}
-        for document, subject in connection.execute(_READERS, {"documents": part}):
-            readers.setdefault(document, []).append(subject)
-        if generation_id is None:
-            rows = connection.execute(_VERSIONS, {"documents": part})
-        else:
-            rows = connection.execute(_HERE, {"documents": part, "generation": generation_id})
-        for row in rows:
-            yield row, _checksum(row, readers.get(row.document, []))
+    given = {"documents": as_list(document_ids)}
+    readers: dict[str, list[str]] = {}
+    for document, subject in connection.execute(_READERS, given):
+        readers.setdefault(document, []).append(subject)
+    if generation_id is None:
+        rows = connection.execute(_VERSIONS, given)
+    else:
+        rows = connection.execute(_HERE, {**given, "generation": generation_id})
+    for row in rows:
+        yield row, _checksum(row, readers.get(row.document, []))
 
 
 _READERS = (
     sa.select(t.document_access.c.document, t.document_access.c.subject)
-    .where(t.document_access.c.document.in_(sa.bindparam("documents", expanding=True)))
+    .where(listed(t.document_access.c.document, "documents"))
     .order_by(t.document_access.c.document)
 )
 _VERSIONS = (
@@ -79,14 +79,18 @@ _VERSIONS = (
         t.documents.c.uri,
         t.documents.c.external_id,
         t.documents.c.source,
+        t.documents.c.given,
     )
     .join(t.documents, t.documents.c.id == t.versions.c.document)
-    .where(t.versions.c.document.in_(sa.bindparam("documents", expanding=True)))
+    .where(listed(t.versions.c.document, "documents"))
 )
 _HERE = _VERSIONS.where(t.versions.c.generation == sa.bindparam("generation"))
 
 
 def _checksum(row: Any, readers: Sequence[str]) -> bytes:
-    values = [value for name, value in row._mapping.items() if name != "checksum"]
+    apart = ("checksum", "given")
+    values = [value for name, value in row._mapping.items() if name not in apart]
+    if row.given:  # else as it was computed before anybody could give anything
+        values.append(row.given)
     text = json.dumps([*values, sorted(readers)], sort_keys=True)
     return blake2b(text.encode(), digest_size=16).digest()

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rag.catalog import tables as t
+from rag.catalog.answers import withdraw_answers
 from rag.errors import NotFound
 from rag.types import Collection, Generation, Pinned, Source, name_uuid
 
@@ -125,6 +126,7 @@ def delete_collection(connection: Connection, collection_id: str) -> list[tuple[
             t.generations.c.collection == collection_id
         )
     ).all()
+    withdraw_answers(connection, list(connection.execute(documents).scalars()))
     for statement in (
         t.versions.delete().where(t.versions.c.generation.in_(mine)),
         t.attempts.delete().where(t.attempts.c.generation.in_(mine)),

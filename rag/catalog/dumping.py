@@ -75,16 +75,16 @@ def load(
 ) -> dict[str, int]:
     """Fill an empty catalog; return how many rows each table has then.
 
-    Columns that an older dump does not have stay empty. A run that was under way is interrupted
-    here, and of a deletion that was under way nothing has come along.
+    Columns that an older dump does not have stay empty. A run that was not at its end is
+    interrupted here, and of a deletion that was under way nothing has come along.
     """
     check_empty(connection)
     for table in _TABLES:
         _fill(connection, table, rows(table.name))
     for table in COUNTED:
         _count_from(connection, table, counters.get(table.name, 0))
-    running = t.runs.c.state == "running"
-    connection.execute(t.runs.update().where(running).values(state="interrupted"))
+    unended = t.runs.c.state.in_(("queued", "running"))  # what they were to read is not here
+    connection.execute(t.runs.update().where(unended).values(state="interrupted"))
     unfinished = sa.select(t.receipts.c.id).where(t.receipts.c.gone.is_(None))
     close_receipts(connection, connection.execute(unfinished).scalars().all())
     return {table.name: _count(connection, table) for table in _TABLES}

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from rag.catalog import tables as t
+from rag.errors import NotFound
 
 Reason: TypeAlias = Literal["request", "source", "collection"]
 
@@ -68,6 +69,15 @@ def close_receipts(connection: Connection, receipts: Many[str]) -> None:
         connection.execute(
             t.receipts.update().where(t.receipts.c.id == receipt, ~waiting).values(gone=time.time())
         )
+
+
+def get_receipt(connection: Connection, tenant: str, receipt_id: str) -> Receipt:
+    """Return a receipt of a tenant; raise `NotFound`."""
+    mine = _RECEIPTS.where(t.receipts.c.tenant == tenant, t.receipts.c.id == receipt_id)
+    row = connection.execute(mine).mappings().first()
+    if row is None:
+        raise NotFound(f"there is no receipt {receipt_id!r}", hint="see: rag documents receipts")
+    return Receipt(**row)
 
 
 def list_receipts(

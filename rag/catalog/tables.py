@@ -21,7 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest migration; a data folder at another revision is upgraded or refused."""
 
 metadata = MetaData()
@@ -82,6 +82,7 @@ documents = Table(
     Column("uri", String, nullable=False),
     Column("created", Float, nullable=False),
     Column("container", String, comment="external id of the file that it was taken out of"),
+    Column("given", JSON, comment="metadata that a person gave; they stand above the file's own"),
     UniqueConstraint("source", "external_id"),
 )
 

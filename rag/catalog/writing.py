@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection
 
 from rag.catalog import tables as t
+from rag.catalog.answers import withdraw_answers
 from rag.catalog.checksums import seal
 from rag.catalog.outbox import Gone, post_deletions
 from rag.catalog.receipts import Reason, close_receipts, write_receipt
@@ -49,6 +50,8 @@ class Write:
     """Of the original, where the source cannot give it again."""
     container: str | None = None
     """External id of the file that it was taken out of."""
+    given: Metadata | None = None
+    """Metadata that a person gave; None leaves what there is."""
     attempt: int = 0
     """From `begin`."""
 
@@ -91,6 +94,7 @@ def commit(connection: Connection, generation_id: str, writes: Sequence[Write]) 
     winners: list[Write] = []
     outbox: list[Gone] = []
     seen: set[str] = set()
+    changed: list[str] = []
     deltas: list[tuple[bytes, int]] = []
     chunks = 0
     for write in writes:
@@ -111,6 +115,8 @@ def commit(connection: Connection, generation_id: str, writes: Sequence[Write]) 
         chunks += write.chunks
         if before is not None:
             outbox.append(_gone(before))
+            if before.text_digest != write.text_digest:
+                changed.append(write.document_id)
             deltas.append((before.terms, -1))
             chunks -= before.chunks
     if states:
@@ -122,6 +128,7 @@ def commit(connection: Connection, generation_id: str, writes: Sequence[Write]) 
         )
     _put_documents(connection, generation_id, winners, now)
     seal(connection, [write.document_id for write in winners])
+    withdraw_answers(connection, changed)
     count_terms(connection, generation_id, deltas, chunks)
     post_deletions(connection, generation_id, outbox, now)
     return won
@@ -161,6 +168,7 @@ def remove(
         if not rows:
             close_receipts(connection, [receipt])
         gone.append(document_id)
+    withdraw_answers(connection, gone)
     return gone
 
 
@@ -329,8 +337,15 @@ def _put_documents(
     keys = ("generation", "document")
     change = [name for name in versions[0] if name not in keys]
     _upsert(connection, t.versions, versions, keys=keys, change=change)
-    given = {write.document_id: write.access for write in writes if write.access is not None}
-    _put_access(connection, given)
+    named = {write.document_id: write.access for write in writes if write.access is not None}
+    _put_access(connection, named)
+    for write in writes:
+        if write.given is not None:
+            connection.execute(
+                t.documents.update()
+                .where(t.documents.c.id == write.document_id)
+                .values(given=dict(write.given))
+            )
 
 
 def _upsert(

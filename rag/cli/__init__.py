@@ -20,6 +20,7 @@ from rag.cli import (
     keeping,
     models,
     parsing,
+    serving,
     session,
     starting,
 )
@@ -60,6 +61,7 @@ app.command("ingest")(ingesting.ingest)
 app.command("parse")(parsing.parse)
 app.command("search")(asking.search)
 app.command("ask")(asking.ask)
+app.command("serve")(serving.serve)
 app.add_typer(collections.app, name="collections")
 app.add_typer(documents.app, name="documents")
 app.add_typer(failures.app, name="failures")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -13,7 +14,7 @@ from rag.cli.session import CollectionName, DataDir, Json
 
 if TYPE_CHECKING:
     from rag.runtime import Runtime
-    from rag.types import Answer, Hit, Location, Query, Retrieved
+    from rag.types import Answer, Location, Query, Retrieved
 
 Text = Annotated[str, typer.Argument(help="The question.")]
 K = Annotated[int, typer.Option("-k", "--k", help="How many chunks.")]
@@ -53,11 +54,15 @@ def search(
         return await runtime.retrieval.search(query)
 
     found = session.run(work, data_dir)
+    from rag.replies import hit_json, locate_hit
+
     if json:
-        session.print_json({"hits": [_hit(hit) for hit in found.hits], "partial": found.partial})
+        session.print_json(
+            {"hits": [hit_json(hit) for hit in found.hits], "partial": found.partial}
+        )
         return
     for n, hit in enumerate(found.hits, start=1):
-        place = _place((hit.title, *hit.chunk.heading), _location(hit))
+        place = _place((hit.title, *hit.chunk.heading), locate_hit(hit))
         typer.secho(f"{n}. {place}  ({hit.score:.3f})", bold=True)
         typer.echo(f"   {hit.uri}#{hit.chunk.start}-{hit.chunk.end}")
         body = " ".join(hit.chunk.text.split())
@@ -71,27 +76,37 @@ def ask(
     k: K = 10,
     mode: ModeOption = "hybrid",
     where: FilterOption = None,
+    llm: Annotated[
+        str | None,
+        typer.Option(
+            "--llm", help="Who writes: `extractive` quotes; or a configured language model."
+        ),
+    ] = None,
     data_dir: DataDir = None,
     json: Json = False,
 ) -> None:
-    """Answer a question with quotes from the collection, each with its source.
+    """Answer a question from the collection, each sentence with its source.
 
     Example: rag ask "which port does the server listen on?"
     """
     query = _query(text, collection, k, mode, where)
 
     async def work(runtime: Runtime) -> Answer:
-        from rag.answering import ExtractiveAnswerer, Piece
+        from rag.answering import Asked, Piece
 
-        async for part in ExtractiveAnswerer(runtime.retrieval, runtime).stream(query):
-            if not isinstance(part, Piece):
-                return part
-            if not json:
-                typer.echo(part.text, nl=False)
-        raise AssertionError("the stream ended without an answer")
+        asked = Asked(query, model=llm or runtime.settings.defaults.llm)
+        async with aclosing(runtime.answerer.stream(asked)) as parts:
+            async for part in parts:
+                if not isinstance(part, Piece):
+                    return part
+                if not json:
+                    typer.echo(part.text, nl=False)
+        raise AssertionError("unreachable: a stream ends with its answer")
 
     answer = session.run(work, data_dir)
     if json:
+        from rag.replies import answer_json
+
         session.print_json(answer_json(answer))
         return
     typer.echo("\n")
@@ -99,47 +114,14 @@ def ask(
         place = _place((citation.title, *citation.heading), citation.location)
         typer.echo(f"[{citation.n}] {place}")
         typer.secho(f"    {citation.uri}#{citation.start}-{citation.end}", dim=True)
-
-
-def answer_json(answer: Answer) -> dict[str, Any]:
-    """Shape an answer for scripts."""
-    return {
-        "answer": answer.text,
-        "citations": [
-            {
-                "n": c.n,
-                "document_id": c.document_id,
-                "uri": c.uri,
-                "title": c.title,
-                "location": location_json(c.location),
-                "heading": list(c.heading),
-                "start": c.start,
-                "end": c.end,
-                "quote": c.quote,
-            }
-            for c in answer.citations
-        ],
-        "model": answer.model,
-        "abstained": answer.abstained,
-    }
+    for start, end in answer.unsupported:
+        session.say(f"no source supports: {' '.join(answer.text[start:end].split())}")
 
 
 def _place(names: Sequence[str], location: Location | None) -> str:
     """Join title and headings; the title once, where the first heading is the title."""
     distinct = names[1:] if names[:1] == names[1:2] else names
     return " > ".join(distinct) + (f", {location}" if location is not None else "")
-
-
-def location_json(location: Location | None) -> dict[str, Any] | None:
-    """Shape a location for scripts; null where the file has no pages, slides or sheets."""
-    return None if location is None else asdict(location)
-
-
-def _location(hit: Hit) -> Location | None:
-    from rag.places import locate
-
-    chunk = hit.chunk
-    return locate(chunk.places, chunk.text, chunk.start, chunk.end, offset=chunk.start)
 
 
 def _query(text: str, collection: str, k: int, mode: Any, where: str | None) -> Query:
@@ -154,23 +136,6 @@ def _query(text: str, collection: str, k: int, mode: Any, where: str | None) -> 
         mode=mode,
         where=EVERYTHING if where is None else parse_filter(where),
     )
-
-
-def _hit(hit: Hit) -> dict[str, Any]:
-    return {
-        "id": hit.chunk.id,
-        "document_id": hit.chunk.document_id,
-        "uri": hit.uri,
-        "title": hit.title,
-        "heading": list(hit.chunk.heading),
-        "location": location_json(_location(hit)),
-        "start": hit.chunk.start,
-        "end": hit.chunk.end,
-        "text": hit.chunk.text,
-        "score": hit.score,
-        "signals": dict(hit.signals),
-        "metadata": dict(hit.metadata),
-    }
 
 
 def _remark(found: Retrieved) -> None:

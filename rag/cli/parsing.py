@@ -122,8 +122,8 @@ def _shape(one: Inspected, *, chunks: bool) -> dict[str, Any]:
 
 
 def _location(one: Inspected, start: int, end: int) -> dict[str, Any] | None:
-    from rag.cli.asking import location_json
     from rag.places import locate
+    from rag.replies import location_json
 
     document = one.document
     assert document is not None

@@ -42,6 +42,16 @@ class Encoder:
 
     def encode(self, ids: Sequence[Sequence[int]], purpose: Purpose) -> Matrix:
         """Run one batch of token ids, padded to the longest; raise `Rejected` if it fails."""
+        hidden, mask = self._run(ids, purpose)
+        return pool(hidden, mask, self._checkpoint.pooling)
+
+    def hidden(self, ids: Sequence[Sequence[int]], purpose: Purpose) -> npt.NDArray[np.float32]:
+        """Return the last hidden states (batch, tokens, dim) of one batch; padding included."""
+        return self._run(ids, purpose)[0].copy()  # the request's own memory is written again
+
+    def _run(
+        self, ids: Sequence[Sequence[int]], purpose: Purpose
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
         width = max(map(len, ids))
         tokens = np.zeros((len(ids), width), np.int64)
         mask = np.zeros((len(ids), width), np.int64)
@@ -53,7 +63,7 @@ class Encoder:
             request.infer([tokens, mask], share_inputs=True)
         except RuntimeError as exc:
             raise Rejected(f"the model failed on a batch of {tokens.shape}: {exc}") from exc
-        return pool(request.get_output_tensor(0).data, mask, self._checkpoint.pooling)
+        return request.get_output_tensor(0).data, mask
 
     def _request(self, purpose: Purpose) -> Any:
         """Return this thread's own request: requests share weights but not their state."""

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from indexers import ingest as job
-from rag import answering
-from rag.answering import NOTHING_FOUND, SENTENCES, ExtractiveAnswerer, Piece
+from rag import abstaining
+from rag.abstaining import NOTHING_FOUND
+from rag.answering import Answerer, Asked, Piece
 from rag.catalog.documents import get_document
 from rag.embedders.hashing import HashingEmbedder
+from rag.extracting import SENTENCES
 from rag.runtime import Runtime
 from rag.types import Answer, Citation, Mode, Query, local_owner
 
@@ -70,16 +72,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def answerer(runtime: Runtime, folder: Path) -> ExtractiveAnswerer:
+async def answerer(runtime: Runtime, folder: Path) -> Answerer:
     collection = await job.open_collection(runtime, "default", "docs")
     listings = await job.list_paths(runtime, collection, [folder], {})
     summary = await job.ingest(runtime, collection, listings)
     assert (summary.added, summary.failed) == (len(PAGES), 0)
-    return ExtractiveAnswerer(runtime.retrieval, runtime)
+    return Answerer(runtime.retrieval, runtime, runtime.catalog, runtime.settings.answering)
 
 
-def query(text: str, mode: Mode = "hybrid", collection: str = "docs") -> Query:
-    return Query(text, collection, local_owner(), mode=mode)
+def query(text: str, mode: Mode = "hybrid", collection: str = "docs") -> Asked:
+    return Asked(Query(text, collection, local_owner(), mode=mode))
 
 
 async def stored_text(runtime: Runtime, citation: Citation) -> str:
@@ -88,9 +90,7 @@ async def stored_text(runtime: Runtime, citation: Citation) -> str:
     return await runtime.text(stored)
 
 
-async def test_every_quote_stands_where_it_says(
-    runtime: Runtime, answerer: ExtractiveAnswerer
-) -> None:
+async def test_every_quote_stands_where_it_says(runtime: Runtime, answerer: Answerer) -> None:
     seen = 0
     for text in QUESTIONS:
         for mode in MODES:
@@ -108,7 +108,7 @@ async def test_every_quote_stands_where_it_says(
     assert seen > len(QUESTIONS) * len(MODES)  # some answers quote more than once
 
 
-async def test_the_sentence_that_answers_is_chosen(answerer: ExtractiveAnswerer) -> None:
+async def test_the_sentence_that_answers_is_chosen(answerer: Answerer) -> None:
     for text, quote in (
         ("which port does the server listen on?", "The server listens on port 8473 by default."),
         ("when are backups written at night?", "Backups are written every night at three."),
@@ -122,7 +122,7 @@ async def test_the_sentence_that_answers_is_chosen(answerer: ExtractiveAnswerer)
         assert (answer.model, answer.abstained) == ("extractive", False)
 
 
-async def test_quotes_are_whole_sentences_of_prose(answerer: ExtractiveAnswerer) -> None:
+async def test_quotes_are_whole_sentences_of_prose(answerer: Answerer) -> None:
     for text in ("how often a name is tried", "gibberish", "Installation", "Network"):
         for citation in (await answerer.answer(query(text))).citations:
             assert not citation.quote.startswith("#")
@@ -130,7 +130,7 @@ async def test_quotes_are_whole_sentences_of_prose(answerer: ExtractiveAnswerer)
 
 
 async def test_marks_of_lists_and_quotes_are_left_out_of_the_answer(
-    answerer: ExtractiveAnswerer,
+    answerer: Answerer,
 ) -> None:
     answer = await answerer.answer(query("connections are kept alive for thirty seconds"))
     assert answer.text.startswith("Connections are kept alive for thirty seconds. [1]")
@@ -138,7 +138,7 @@ async def test_marks_of_lists_and_quotes_are_left_out_of_the_answer(
     assert answer.text.startswith("Never restore a backup while the server is running. [1]")
 
 
-async def test_the_stream_adds_up_to_the_answer(answerer: ExtractiveAnswerer) -> None:
+async def test_the_stream_adds_up_to_the_answer(answerer: Answerer) -> None:
     for text in (*QUESTIONS, "zebra"):
         parts = [part async for part in answerer.stream(query(text))]
         pieces = [part for part in parts if isinstance(part, Piece)]
@@ -155,14 +155,14 @@ async def test_the_stream_adds_up_to_the_answer(answerer: ExtractiveAnswerer) ->
 
 async def test_an_empty_collection_answers_nothing(runtime: Runtime) -> None:
     await job.open_collection(runtime, "default", "empty")
-    answerer = ExtractiveAnswerer(runtime.retrieval, runtime)
+    answerer = Answerer(runtime.retrieval, runtime, runtime.catalog, runtime.settings.answering)
     answer = await answerer.answer(query("which port?", collection="empty"))
-    assert answer == Answer(NOTHING_FOUND, (), "extractive", abstained=True)
+    assert answer == Answer(NOTHING_FOUND, (), "extractive", abstained=True, question="which port?")
     parts = [part async for part in answerer.stream(query("which port?", collection="empty"))]
     assert parts == [Piece(NOTHING_FOUND), answer]
 
 
-async def test_a_model_of_unknown_scale_never_abstains(answerer: ExtractiveAnswerer) -> None:
+async def test_a_model_of_unknown_scale_never_abstains(answerer: Answerer) -> None:
     for text in ("zebra giraffe okapi", "quantum", "1234"):
         answer = await answerer.answer(query(text, "dense"))
         assert not answer.abstained
@@ -170,12 +170,12 @@ async def test_a_model_of_unknown_scale_never_abstains(answerer: ExtractiveAnswe
 
 
 async def test_a_calibrated_model_abstains_below_both_thresholds(
-    answerer: ExtractiveAnswerer, monkeypatch: pytest.MonkeyPatch
+    answerer: Answerer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fingerprint = HashingEmbedder(HashingEmbedder.Options()).fingerprint
     off_topic, on_topic = "zebra giraffe okapi", "which port does the server listen on?"
     cases = (((0.9, 0.5), True, False), ((0.0, 0.5), False, False), ((0.9, 0.0), False, False))
     for thresholds, off, on in cases:
-        monkeypatch.setitem(answering.THRESHOLDS, fingerprint, thresholds)
+        monkeypatch.setitem(abstaining.THRESHOLDS, fingerprint, thresholds)
         assert (await answerer.answer(query(off_topic))).abstained is off
         assert (await answerer.answer(query(on_topic))).abstained is on

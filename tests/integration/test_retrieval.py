@@ -15,7 +15,7 @@ from rag.embedders.hashing import HashingEmbedder
 from rag.errors import NotFound, UserError
 from rag.filters import EVERYTHING, And, Compare, Eq, Filter, In, Not
 from rag.ports import Candidates, Embedder, SparseEncoder
-from rag.retrieval import Pipelines, Retrieval
+from rag.retrieval import SPARE, Pipelines, Retrieval
 from rag.runtime import Runtime
 from rag.settings import Retrieval as RetrievalSettings
 from rag.types import Generation, Hit, Mode, Query, Retrieved, local_owner
@@ -235,6 +235,20 @@ async def test_live_documents_fill_k_when_the_first_are_gone(world: World, mode:
     assert index.depths == [4, 8, 16]
     if mode != "hybrid":  # fused scores are relative to the candidates seen
         assert names(found) == [hit.uri.rpartition("/")[2] for hit in live[:4]]
+
+
+async def test_one_signal_alone_needs_few_candidates(world: World) -> None:
+    ranked = await world.retrieval().search(query(mode="dense", k=PAGES))
+    index = await world.interrupted()
+    retrieval = world.retrieval(Parts(world.runtime, index=index), depth=PAGES)
+    few = await retrieval.search(query(mode="dense", k=1))
+    assert names(few) == names(ranked)[:1]
+    assert index.depths == [1 + SPARE]
+    assert 1 + SPARE < PAGES
+    await world.remove(ranked.hits[: SPARE + 1])
+    found = await retrieval.search(query(mode="dense", k=1))
+    assert index.depths[-2:] == [1 + SPARE, PAGES]
+    assert names(found) == names(ranked)[SPARE + 1 :][:1]
 
 
 async def test_the_hidden_do_not_shift_the_scores_of_the_seen(world: World) -> None:

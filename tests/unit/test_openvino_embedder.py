@@ -125,7 +125,7 @@ def test_a_token_limit_beyond_the_positions_is_refused(tmp_path: Path) -> None:
 
 def test_batches_hold_every_row_once_and_stay_in_budget() -> None:
     lengths = [int(n) for n in np.random.default_rng(3).integers(1, 300, 500)]
-    batches = sorted_batches(lengths)
+    batches = sorted_batches(lengths, BATCH_TOKENS)
     assert sorted(row for batch in batches for row in batch) == list(range(500))
     for batch in batches:
         widest = max(lengths[row] for row in batch)

@@ -1,0 +1,96 @@
+"""Late interaction: each word of the question looks for its best counterpart in a passage.
+
+Takes the token vectors of an embedder's checkpoint before they are pooled (MaxSim: Khattab and
+Zaharia, ColBERT, 2020), so it runs offline with the default model, which was not trained for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict, Field
+
+from rag.embedders.checkpoint import open_checkpoint
+from rag.embedders.encoder import Encoder, Precision
+from rag.models import find_model
+from rag.ports import Folders
+from rag.vectors import Matrix
+
+BATCH_TOKENS = 2048
+
+
+class LateInteractionReranker:
+    """Scores are mean cosines, -1 to 1; loads on first use."""
+
+    class Options(BaseModel):
+        """Which checkpoint."""
+
+        model_config = ConfigDict(extra="forbid")
+        model: str = "all-minilm-l6-v2"
+        """Name in the model folder, or a path."""
+        precision: Precision = "auto"
+        """bfloat16 where the processor has it, unless float32 is asked for."""
+        threads: int | None = Field(default=None, ge=1)
+        """CPU threads; all cores by default."""
+
+    def __init__(self, options: Options, folders: Folders) -> None:
+        self._checkpoint = open_checkpoint(find_model(options.model, folders.models))
+        self._encoder = Encoder(
+            self._checkpoint,
+            precision=options.precision,
+            threads=options.threads,
+            cache_dir=folders.cache / "openvino",
+        )
+        self._one = ThreadPoolExecutor(1, "rerank-late")
+
+    async def score(self, query: str, passages: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Return for each passage how well it covers the question's tokens, on average."""
+        if not passages:
+            return np.empty(0, np.float32)
+        return await asyncio.wrap_future(self._one.submit(self._score, query, list(passages)))
+
+    async def close(self) -> None:
+        """Stop the thread; idempotent."""
+        await asyncio.to_thread(self._one.shutdown)
+
+    def _score(self, query: str, passages: list[str]) -> npt.NDArray[np.float32]:
+        (asked,) = self._tokens([self._ids(query, self._checkpoint.query_prefix)])
+        ids = [self._ids(passage, self._checkpoint.passage_prefix) for passage in passages]
+        scores = np.empty(len(ids), np.float32)
+        order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
+        while order:
+            rows = order[: max(1, BATCH_TOKENS // len(ids[order[0]]))]
+            order = order[len(rows) :]
+            for row, tokens in zip(rows, self._tokens([ids[i] for i in rows]), strict=True):
+                scores[row] = (asked @ tokens.T).max(axis=1).mean()
+        return scores
+
+    def _tokens(self, ids: list[list[int]]) -> list[Matrix]:
+        """Return the unit vectors of each text's tokens, without the special ones at the ends."""
+        hidden = self._encoder.hidden(ids, "latency")
+        found = []
+        for row, sequence in zip(hidden, ids, strict=True):
+            inside = row[1 : len(sequence) - 1] if len(sequence) > 2 else row[: len(sequence)]
+            norms = np.linalg.norm(inside, axis=1, keepdims=True)
+            found.append(inside / np.maximum(norms, 1e-12))
+        return found
+
+    def _ids(self, text: str, prefix: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(prefix + text).ids
+        limit = self._checkpoint.max_tokens
+        return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]
+
+    @cached_property
+    def _tokenizer(self) -> Any:
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(self._checkpoint.path / "tokenizer.json"))
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        return tokenizer

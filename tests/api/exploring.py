@@ -1,0 +1,165 @@
+"""Schemathesis against a running server: requests made from its own OpenAPI document.
+
+Made-up ids lead nowhere, so what is sent as valid gets ids of things that exist (`Seeds`), most of
+the time. Nothing here is told about single routes beyond the names of their parameters.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import schemathesis
+from schemathesis.engine import Status, from_schema
+from schemathesis.engine.events import (
+    FatalError,
+    NonFatalError,
+    ScenarioFinished,
+    SchemaAnalysisWarnings,
+)
+from schemathesis.generation import GenerationMode
+from schemathesis.hooks import unregister
+
+CHECKS = (
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "unsupported_method",
+    "use_after_free",
+    "ensure_resource_availability",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Seeds:
+    """Ids of what exists. What deletes takes from `lost`, which nothing else names."""
+
+    kept: dict[str, list[str]]
+    """By the path as the document has it, up to and with the id: `/v1/runs/{id}`."""
+    lost: dict[str, Iterator[str]]
+    """The same for paths that are deleted; used up one by one."""
+    values: dict[str, list[Any]]
+    """Valid values of keys in bodies and queries that may not be made up, such as `model`."""
+
+
+@dataclass(slots=True)
+class Found:
+    """What came of it."""
+
+    cases: int = 0
+    failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    statuses: dict[str, Counter[int]] = field(default_factory=dict)
+
+    @property
+    def never_succeeded(self) -> list[str]:
+        """Operations that no request was right for."""
+        return sorted(
+            name
+            for name, counts in self.statuses.items()
+            if not any(200 <= status < 300 for status in counts)
+        )
+
+
+def explore(url: str, seeds: Seeds, *, examples: int, phases: list[str]) -> Found:
+    """Send requests to every operation, about so many of each in each phase."""
+    config = schemathesis.Config.from_dict(
+        {
+            "phases": {name: {"enabled": name in phases} for name in PHASES},
+            "checks": {"enabled": False, **{name: {"enabled": True} for name in CHECKS}},
+            "generation": {"max-examples": examples, "deterministic": True},
+            "continue-on-failure": True,
+            "request-timeout": 20,
+        }
+    )
+    schema = schemathesis.openapi.from_url(f"{url}/openapi.json", config=config)
+    found = Found()
+    for operation in schema.get_all_operations():
+        found.statuses[operation.ok().label] = Counter()
+    seeding = _seeding(seeds)
+    schemathesis.hook(seeding)
+    try:
+        for event in from_schema(schema).execute():
+            _take(event, found)
+    finally:
+        unregister(seeding)
+    return found
+
+
+PHASES = ("examples", "coverage", "fuzzing", "stateful")
+
+
+@schemathesis.deserializer("text/event-stream")
+def _events(context: Any, response: Any) -> str:
+    return str(response.content.decode("utf-8"))
+
+
+def _seeding(seeds: Seeds) -> Callable[..., None]:
+    """Make a hook that puts what exists in place of what was made up, three times of four."""
+    turns = itertools.count()
+
+    def before_call(context: Any, case: Any, kwargs: Any) -> None:
+        if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
+            return
+        if str(case.meta.phase.name.value) == "stateful" or next(turns) % 4 == 3:
+            return
+        _seed_path(case, seeds)
+        for part in (case.query, case.body):
+            if isinstance(part, dict):
+                _seed_values(part, seeds, next(turns))
+
+    return before_call
+
+
+def _seed_path(case: Any, seeds: Seeds) -> None:
+    for stem, ids in seeds.kept.items():
+        if case.operation.path.startswith(stem):
+            name = stem.rpartition("{")[2].rstrip("}")
+            last = case.operation.path == stem and case.method.upper() == "DELETE"
+            source = seeds.lost[stem] if last else iter(ids)
+            found = next(source, None)
+            if found is not None:
+                case.path_parameters[name] = found
+
+
+def _seed_values(part: dict[str, Any], seeds: Seeds, turn: int) -> None:
+    for key, values in seeds.values.items():
+        if key in part:
+            part[key] = values[turn % len(values)]
+
+
+def _take(event: Any, found: Found) -> None:
+    if isinstance(event, FatalError):
+        raise event.exception
+    if isinstance(event, NonFatalError):
+        found.warnings.append(f"{event.label}: {event.value!r}")
+    elif isinstance(event, SchemaAnalysisWarnings):
+        found.warnings.extend(map(str, event.warnings))
+    elif isinstance(event, ScenarioFinished):
+        if event.skip_warning is not None:
+            found.warnings.append(f"{event.label}: {event.skip_warning}")
+        _take_scenario(event.recorder, found)
+
+
+def _take_scenario(recorder: Any, found: Found) -> None:
+    for case_id, interaction in recorder.interactions.items():
+        found.cases += 1
+        label = recorder.cases[case_id].value.operation.label
+        if interaction.response is not None:
+            found.statuses.setdefault(label, Counter())[interaction.response.status_code] += 1
+    for case_id, checks in recorder.checks.items():
+        for check in checks:
+            if check.status is Status.SUCCESS or check.failure_info is None:
+                continue
+            info = check.failure_info
+            label = recorder.cases[case_id].value.operation.label
+            found.failures.append(
+                f"{label}: {check.name}: {info.failure.title}\n{info.failure.message}\n"
+                f"{info.code_sample}"
+            )

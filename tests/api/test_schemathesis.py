@@ -1,0 +1,55 @@
+"""Thousands of requests made from the OpenAPI document: no failure, and every operation succeeds.
+
+About 150 requests in every run, and more than 3,000 with CUMULO_TEST_FULL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from rag.client import AsyncCumulo, Upload
+from tests.api.exploring import PHASES, Seeds, explore
+from tests.api.serving import served, settings_of
+
+FULL = bool(os.environ.get("CUMULO_TEST_FULL"))
+TEXT = "# Retention\n\nDeletes are final. A receipt says since when nothing is left.\n"
+
+
+async def sow(url: str, spares: int) -> Seeds:
+    """Fill a server through the Python client; `spares` of each kind are there to be deleted."""
+    async with AsyncCumulo(url) as client:
+        await client.collections.create("default")
+        lost_collections = [f"spare-{i}" for i in range(spares)]
+        for name in lost_collections:
+            await client.collections.create(name)
+        files = [Upload(f"{i}.md", f"{TEXT}\nNumber {i}.\n".encode()) for i in range(spares + 3)]
+        run = await client.documents.upload("default", files, wait=True)
+        run = await client.runs.wait(run.id)
+        assert (run.state, run.failures) == ("done", ())
+        documents = [document.id async for document in client.documents.list("default")]
+        assert len(documents) == len(files)
+        receipt = await client.documents.delete(documents.pop())
+        talks = [f"talk-{i}" for i in range(spares)]
+        for talk in ("talk", *talks):
+            answer = await client.answer("Are deletes final?", conversation=talk)
+            assert not answer.abstained
+        kept = await client.conversation_id() if False else answer.id
+    return Seeds(
+        kept={
+            "/v1/collections/{name}": ["default"],
+            "/v1/documents/{id}": documents[:2],
+            "/v1/receipts/{id}": [receipt.id],
+            "/v1/runs/{id}": [run.id],
+            "/v1/answers/{answer_id}": [kept],
+            "/v1/conversations/{name}": ["talk"],
+            "/v1/models/{name}": ["extractive", "hashing"],
+        },
+        lost={
+            "/v1/collections/{name}": iter(lost_collections),
+            "/v1/documents/{id}": iter(documents[2:]),
+            "/v1/conversations/{name}": iter(talks),
+        },
+        values={"collection": ["default"], "filter": [None, {"eq": {"uri": "x"}}]},
+    )
