@@ -1,4 +1,7 @@
-"""What routes ask for: the open runtime, and who calls."""
+"""What routes ask for: the open runtime, and who calls.
+
+They are coroutines although they wait for nothing: others would be run in threads.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ from rag.runtime import Runtime
 from rag.types import Principal
 
 
-def open_runtime_of(request: Request) -> Runtime:
+async def open_runtime_of(request: Request) -> Runtime:
     """Return what this process has open."""
     runtime: Runtime = request.app.state.runtime
     return runtime
 
 
-def caller(request: Request) -> Principal:
+async def caller(request: Request) -> Principal:
     """Return who calls."""
     principal: Principal = request.state.caller
     return principal

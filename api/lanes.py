@@ -1,12 +1,13 @@
 """Turns for requests of one kind: first come first served, and nobody waits in vain.
 
-Refusing at once is kinder than answering late: whoever would wait too long is told so before
-anything is done, and when requests miss their deadlines, fewer are done at once. Knows no HTTP.
+Refusing at once is kinder than answering late, and work for somebody who has given up is lost: who
+would wait too long, or get no answer in time, is told so before anything is done. Knows no HTTP.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -15,12 +16,14 @@ from rag.errors import Overloaded
 
 LONGEST_WAIT_S = 1.0
 """Who would wait longer for a turn is refused: asking again later is sooner done."""
-LOWEST = 0.25
-"""Share of the turns that are always given, however many requests are late."""
-FEWER, OFTEN_S = 0.8, 0.25
-"""Turns are cut to this share when a request is late, but not more often than this."""
-SMOOTHING = 0.1
-"""Share of the newest value in averages."""
+CAUTION = 0.7
+"""Share of a request's time that it may be expected to take."""
+ALWAYS = 0.25
+"""Share of the turns that are given to whoever comes, whatever is expected."""
+MEMORY_S, FORGOTTEN_S = 2.0, 5.0
+"""How long the pace of requests counts, and after how long it is not known any more."""
+KNOWN_S = 0.2
+"""How long it must have been watched."""
 
 
 class Lane:
@@ -28,23 +31,24 @@ class Lane:
 
     def __init__(self, *, most: int, queue: int, now: Callable[[], float] = time.monotonic) -> None:
         self._most, self._queue, self._now = most, queue, now
-        self._allowed = float(most)
+        self._always = max(1, int(most * ALWAYS))
         self._under_way = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._pace_s = 0.0
-        """Between two requests that end while all turns are taken."""
-        self._full_since = self._ended = self._cut = float("-inf")
+        self._busy_since = self._ended_at = float("-inf")
+        self._busy_s = self._ended = 0.0
 
     async def enter(self, left_s: float) -> float:
         """Take a turn for a request with so much time; return the seconds that it waited.
 
         Raise `Overloaded` when a turn would come too late, or came too late.
         """
-        if self._free():
+        if self._doomed(left_s, ahead=len(self._waiting)):
+            raise self._refusal()
+        if self._under_way < self._most and not self._waiting:
             self._take()
             return 0.0
-        expected = (len(self._waiting) + 1) * self._pace_s
-        if len(self._waiting) >= self._queue or expected > min(LONGEST_WAIT_S, left_s / 2):
+        wait_s = (len(self._waiting) + 1) * self._pace_s()
+        if len(self._waiting) >= self._queue or wait_s > LONGEST_WAIT_S:
             raise self._refusal()
         came = self._now()
         turn = asyncio.get_running_loop().create_future()
@@ -56,45 +60,52 @@ class Lane:
                 self._give_back()
             raise
         waited = self._now() - came
-        if waited >= left_s:
+        if waited >= left_s or self._doomed(left_s - waited, ahead=-1):
             self._give_back()
             raise self._refusal()
         return waited
 
-    def leave(self, *, late: bool) -> None:
-        """Give the turn back; `late` says that the request missed its deadline."""
+    def leave(self) -> None:
+        """Give the turn back at the end of a request."""
         now = self._now()
-        if self._under_way >= int(self._allowed):
-            pace_s = now - max(self._ended, self._full_since)
-            self._pace_s += (pace_s - self._pace_s) * SMOOTHING
-            if not late:
-                self._allowed = min(float(self._most), self._allowed + 1 / self._allowed)
-        self._ended = now
-        if late and now - self._cut > OFTEN_S:
-            self._cut = now
-            self._allowed = max(1.0, self._most * LOWEST, self._allowed * FEWER)
+        if self._under_way >= self._always:
+            interval = now - max(self._ended_at, self._busy_since)
+            fading = math.exp(-interval / MEMORY_S)
+            self._busy_s = self._busy_s * fading + interval
+            self._ended = self._ended * fading + 1
+        self._ended_at = now
         self._give_back()
 
-    def _free(self) -> bool:
-        return self._under_way < int(self._allowed) and not self._waiting
+    def _doomed(self, left_s: float, *, ahead: int) -> bool:
+        """Tell whether a request that comes after these can hardly be done in time."""
+        if self._under_way < self._always:
+            return False
+        return (self._under_way + ahead + 1) * self._pace_s() > left_s * CAUTION
+
+    def _pace_s(self) -> float:
+        """Return the seconds between two ends of requests while there is much to do; 0: unknown.
+
+        What many requests at once take, one after the other or side by side, is their number times
+        this.
+        """
+        forgotten = self._now() - self._ended_at > FORGOTTEN_S
+        return 0.0 if forgotten or self._busy_s < KNOWN_S else self._busy_s / self._ended
 
     def _take(self) -> None:
         self._under_way += 1
-        if self._under_way >= int(self._allowed):
-            self._full_since = max(self._full_since, self._now())
+        if self._under_way == self._always:
+            self._busy_since = self._now()
 
     def _give_back(self) -> None:
-        full_since = self._full_since
         self._under_way -= 1
-        while self._waiting and self._under_way < int(self._allowed):
+        while self._waiting and self._under_way < self._most:
             turn = self._waiting.popleft()
             if not turn.done():
                 self._take()
-                self._full_since = full_since  # it was full all the time
                 turn.set_result(None)
 
     def _refusal(self) -> Overloaded:
-        wait_s = (len(self._waiting) + self._under_way) * self._pace_s
+        wait_s = (len(self._waiting) + self._under_way) * self._pace_s()
         return Overloaded(
             "the server has more to do than it can", hint="try again later", retry_after=wait_s
         )

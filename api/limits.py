@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from api.disconnecting import HEADER
 from api.errors import error_reply
@@ -33,7 +33,6 @@ SHARES: dict[str, tuple[float, float]] = {
     "followers": (4.0, 0.0),
 }
 """Of the configured concurrency and queue."""
-LATE = 504
 
 
 class Limits:
@@ -57,14 +56,6 @@ class Limits:
             await self._app(scope, receive, send)
             return
         lane = self._lanes[kind]
-        late = False
-
-        async def send_noting(message: Message) -> None:
-            nonlocal late
-            if message["type"] == "http.response.start":
-                late = message["status"] == LATE
-            await send(message)
-
         try:
             waited = await lane.enter(self._left_s(kind, scope))
         except Overloaded as refusal:
@@ -72,9 +63,9 @@ class Limits:
             return
         scope.setdefault("state", {})["waited"] = waited
         try:
-            await self._app(scope, receive, send_noting)
+            await self._app(scope, receive, send)
         finally:
-            lane.leave(late=late)
+            lane.leave()
 
     def _left_s(self, kind: str, scope: Scope) -> float:
         """Return how long the caller will wait; what cannot be read is the route's to refuse."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from api.schemas.searching import Searching
@@ -29,10 +30,13 @@ def query_of(options: Searching, text: str, caller: Principal, runtime: Runtime)
     )
 
 
-def writer(name: str | None, runtime: Runtime) -> str:
-    """Return the name of what writes an answer; raise `NotFound` for an unknown one."""
+async def writer(name: str | None, runtime: Runtime) -> str:
+    """Return the name of what writes an answer, opened; raise `NotFound` for an unknown one."""
     chosen = name or runtime.settings.defaults.llm
-    return known("model", chosen, [EXTRACTIVE, *runtime.settings.llms])
+    known("model", chosen, [EXTRACTIVE, *runtime.settings.llms])
+    if chosen != EXTRACTIVE:
+        await asyncio.to_thread(runtime.named_llm, chosen)
+    return chosen
 
 
 def known(what: str, name: str, names: Iterable[str]) -> str:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
-
 from api.draining import Drain
 from rag.catalog.collections import list_collections
-from rag.errors import RagError
+from rag.errors import RagError, Unavailable
 from rag.runtime import Runtime
-from rag.types import DEFAULT_TENANT
+from rag.types import DEFAULT_TENANT, Query, local_owner
 
+WORD = "warm"
 PROBE_S = 2.0
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 10.0
+log = logging.getLogger("cumulo.api")
 
 
 class Readiness:
@@ -39,7 +39,7 @@ class Readiness:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _warm_up(self) -> None:
-        """Load the default embedder and open every index, so that no question waits for them.
+        """Load the default embedder and search every collection once: then no question waits.
 
         What fails is tried again until it works: a model server may come up after this process.
         """
@@ -59,9 +59,15 @@ class Readiness:
         runtime = self._runtime
         name = runtime.settings.defaults.embedder
         embedder = await asyncio.to_thread(runtime.asked_embedder, name)
-        await embedder.embed(["warm"], "query")
+        await embedder.embed([WORD], "query")
         for collection in await runtime.catalog.read(list_collections, DEFAULT_TENANT):
-            await runtime.index(collection.live)
+            query = Query(WORD, collection.name, local_owner(), k=1)
+            try:
+                await runtime.retrieval.search(query)
+            except Unavailable:
+                raise
+            except RagError as exc:  # it needs a person; the others can be asked
+                log.warning("collection %r cannot be searched: %s", collection.name, exc)
 
     async def report(self) -> dict[str, Any]:
         """Return whether it is ready, and if not, why."""
@@ -69,11 +75,7 @@ class Readiness:
         if problem is None:
             try:
                 async with asyncio.timeout(PROBE_S):
-                    await self._runtime.catalog.read(_alive)
+                    await self._runtime.reach()
             except (RagError, TimeoutError) as exc:
-                problem = f"the catalog cannot be reached: {exc}"
+                problem = f"the catalog or a store cannot be reached: {exc}"
         return {"ready": problem is None, **({"reason": problem} if problem else {})}
-
-
-def _alive(connection: Connection) -> None:
-    connection.execute(sa.text("SELECT 1"))

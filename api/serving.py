@@ -39,7 +39,8 @@ def listen(serving: Serving) -> socket.socket:
     """Open the port; raise `ConfigError` when it is taken, or open to others than this machine."""
     host = _loopback(serving.host)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    opened = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends small replies at once (TCP_NODELAY) only where the protocol is named
+    opened = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         opened.bind((host, serving.port))

@@ -6,6 +6,7 @@ sentences each is attributed to what supports it. Knows ports and the catalog, n
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -113,8 +114,9 @@ class Answerer:
     async def _parts(
         self, asked: Asked, progress: _Progress
     ) -> AsyncGenerator[Piece | Answer, None]:
-        llm = None if asked.model == EXTRACTIVE else self._opened.named_llm(asked.model)
-        if llm is not None:
+        llm: LLM | None = None
+        if asked.model != EXTRACTIVE:
+            llm = await asyncio.to_thread(self._opened.named_llm, asked.model)  # it may load files
             progress.model = llm.model
         turns = await self._turns(asked)
         query = asked.query

@@ -87,8 +87,9 @@ def _totals(
                 f"the signal {name!r} has no weight, only {', '.join(weights) or 'none'} have",
                 hint="give every signal that is fused a weight",
             )
+        weight = weights[name]
         for chunk_id, score in scale(signals[name]).items():
-            totals[chunk_id] = totals.get(chunk_id, 0.0) + weights[name] * score
+            totals[chunk_id] = totals.get(chunk_id, 0.0) + weight * score
     return totals
 
 
@@ -97,7 +98,8 @@ def _min_max(candidates: Sequence[Candidate]) -> Scaled:
     low, high = min(scores, default=0.0), max(scores, default=0.0)
     if low == high:
         return {c.chunk_id: 1.0 for c in candidates}
-    return {c.chunk_id: (c.score - low) / (high - low) for c in candidates}
+    width = high - low
+    return {c.chunk_id: (score - low) / width for c, score in zip(candidates, scores, strict=True)}
 
 
 def _reciprocals(candidates: Sequence[Candidate], k: int) -> Scaled:

@@ -102,8 +102,8 @@ class Retrieval(BaseModel):
     """How candidates become hits."""
 
     model_config = ConfigDict(extra="forbid")
-    depth: int = Field(default=200, ge=1, le=10_000)
-    """Candidates per signal; at least k are always taken."""
+    depth: int = Field(default=100, ge=1, le=10_000)
+    """Candidates per signal that are fused; at least k are always taken."""
     fusion: Literal["convex", "rrf"] = "convex"
     """Min-max scaled scores added up, or reciprocal ranks."""
     dense_weight: float | None = Field(default=None, ge=0, le=1)

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from rag.filters import EVERYTHING, And, Eq, Filter, In, Value
 from rag.messages import Finish, Usage
@@ -221,9 +221,11 @@ class Query:
     """Name of a configured reranker that decides the order; None is the configured default."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An index's row with its score in one signal; not yet known to be visible."""
+class Candidate(NamedTuple):
+    """An index's row with its score in one signal; not yet known to be visible.
+
+    A tuple, because every search makes hundreds of them.
+    """
 
     chunk_id: str
     document_id: str

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from rag.errors import Unavailable
+from rag.errors import BackendError, Unavailable
 from rag.openai_client import Connection, open_openai, refusing_status, told
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TOO_LARGE = (400, 413, 422)
-"""Statuses with which servers refuse a request of too many or too long texts."""
+"""Statuses with which servers refuse a request of too many or too long texts; llama.cpp: 500."""
 TOO_MUCH = (429, 503)
 """Statuses with which they refuse one of too many requests at once."""
 
@@ -114,9 +114,10 @@ async def together(calls: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def too_large(error: BaseException) -> bool:
+def too_large(error: BackendError) -> bool:
     """Return whether a server refused a request in a way that a smaller one may not be.
 
     Servers do not agree on how they say so; half a request costs little to try.
     """
-    return refusing_status(error) in TOO_LARGE
+    status = refusing_status(error)
+    return status in TOO_LARGE or (status == 500 and "too large" in error.message)

@@ -41,7 +41,7 @@ async def answer(
     """
     question = Asked(
         query=query_of(asked, asked.question, caller, runtime),
-        model=writer(asked.model, runtime),
+        model=await writer(asked.model, runtime),
         conversation=asked.conversation,
         keep=True,
     )

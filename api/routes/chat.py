@@ -45,7 +45,7 @@ async def chat(asked: ChatRequest, request: Request, runtime: Opened, caller: Ca
     `model` is `extractive` or a configured language model. Earlier messages are history; options
     such as the collection and a filter stand under `cumulo`.
     """
-    question = _asked(asked, caller, runtime)
+    question = await _asked(asked, caller, runtime)
     head = {
         "id": f"chatcmpl-{request.state.request_id}",
         "created": int(time.time()),
@@ -65,7 +65,7 @@ async def chat(asked: ChatRequest, request: Request, runtime: Opened, caller: Ca
     return await begin(request, chunks, failed, seconds)
 
 
-def _asked(asked: ChatRequest, caller: Caller, runtime: Opened) -> Asked:
+async def _asked(asked: ChatRequest, caller: Caller, runtime: Opened) -> Asked:
     *earlier, last = asked.messages
     if last.role != "user":
         raise UserError("the last message is not the user's", hint="it is the question")
@@ -75,7 +75,7 @@ def _asked(asked: ChatRequest, caller: Caller, runtime: Opened) -> Asked:
     stop = [asked.stop] if isinstance(asked.stop, str) else asked.stop
     return Asked(
         query=query_of(asked.cumulo, text, caller, runtime),
-        model=writer(asked.model, runtime),
+        model=await writer(asked.model, runtime),
         history=tuple(_turn(message) for message in earlier),
         conversation=asked.cumulo.conversation,
         keep=True,

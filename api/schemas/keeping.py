@@ -64,7 +64,7 @@ class CollectionDeleted(Reply):
     gone: float = Field(description="Since when nothing is left of it.")
 
 
-NAME = r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$"
+NAME = r"^[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$"
 GIVEN = {"lang": "en", "year": 2026}
 
 

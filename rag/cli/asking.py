@@ -93,14 +93,22 @@ def ask(
 
     async def work(runtime: Runtime) -> Answer:
         from rag.answering import Asked, Piece
+        from rag.errors import RagError
 
         asked = Asked(query, model=llm or runtime.settings.defaults.llm)
-        async with aclosing(runtime.answerer.stream(asked)) as parts:
-            async for part in parts:
-                if not isinstance(part, Piece):
-                    return part
-                if not json:
-                    typer.echo(part.text, nl=False)
+        begun = False
+        try:
+            async with aclosing(runtime.answerer.stream(asked)) as parts:
+                async for part in parts:
+                    if not isinstance(part, Piece):
+                        return part
+                    if not json:
+                        begun = True
+                        typer.echo(part.text, nl=False)
+        except RagError:
+            if begun:
+                typer.echo(" …")  # what went wrong stands on a line of its own
+            raise
         raise AssertionError("unreachable: a stream ends with its answer")
 
     answer = session.run(work, data_dir)

@@ -36,15 +36,15 @@ def serve(
     from api.serving import serve as run
 
     settings = _changed(session.settings(data_dir), host=host, port=port, workers=workers)
-    opened = listen(settings.serving)
-    asyncio.run(_opened_once(settings))
-    url = address(opened)
-    session.say(f"listening on {url}, documentation at {url}/docs")
-    session.say(
-        f"try: curl -s {url}/v1/answer -H 'content-type: application/json' "
-        """-d '{"question": "How are deletes handled?"}'"""
-    )
-    run(settings, opened)
+    with listen(settings.serving) as opened:
+        asyncio.run(_opened_once(settings))
+        url = address(opened)
+        session.say(f"listening on {url}, documentation at {url}/docs")
+        session.say(
+            f"try: curl -s {url}/v1/answer -H 'content-type: application/json' "
+            """-d '{"question": "How are deletes handled?"}'"""
+        )
+        run(settings, opened)
 
 
 def _changed(settings: Settings, **given: Any) -> Settings:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from rag.embedders.estimating import Tokens
 from rag.embedders.flavours import FLAVOURS, Flavour, InputTypes
 from rag.embedders.probing import PROBES, Probe
-from rag.errors import Rejected
+from rag.errors import BackendError, Rejected
 from rag.openai_client import Connection
 from rag.ports import Folders
 from rag.types import Role
@@ -148,7 +148,7 @@ class OpenAICompatibleEmbedder:
         path, body = self._flavour.request(self._options, texts, role)
         try:
             answer = await self._wire.post(path, body)
-        except Rejected as exc:
+        except BackendError as exc:
             if not too_large(exc):
                 raise
             if len(texts) > 1:
@@ -181,7 +181,7 @@ class OpenAICompatibleEmbedder:
         return f"{self._options.model!r} at {self._options.connection.who}"
 
 
-def _about_length(error: Rejected) -> bool:
+def _about_length(error: BackendError) -> bool:
     """Return whether a refusal speaks of length; other refusals are not made better by cutting."""
     said = error.message.lower()
     return any(word in said for word in ("token", "length", "too long", "too large"))

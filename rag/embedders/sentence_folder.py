@@ -106,7 +106,9 @@ def _facts(
     """Return dimension, token limit and prefixes."""
     own = _json(path / "config_sentence_transformers.json")
     prompts = own.get("prompts") or {}
-    limit = _limit(path)
+    limit = token_limit(path)
+    if limit is None:
+        raise ConfigError(f"{path.name} does not say how many tokens it reads")
     if max_tokens is not None and not 8 <= max_tokens <= limit:
         raise ConfigError(f"max_tokens is {max_tokens}; {path.name} reads 8 to {limit}")
     passage = prompts.get("passage", prompts.get("document", ""))
@@ -133,19 +135,14 @@ def _dim(path: Path) -> int:
     return dim
 
 
-def _limit(path: Path) -> int:
-    config = _json(path / "config.json")
+def token_limit(path: Path) -> int | None:
+    """Return how many tokens the folder's files say that the model reads."""
     stated = (
         _json(path / "sentence_bert_config.json").get("max_seq_length"),
         _json(path / "tokenizer_config.json").get("model_max_length"),
-        config.get("max_position_embeddings"),
+        _json(path / "config.json").get("max_position_embeddings"),
     )
-    found = next((int(number) for number in stated if number and number < LONGEST), None)
-    if found is None:
-        raise ConfigError(
-            f"{path.name} does not say how many tokens it reads", hint="set max_tokens"
-        )
-    return found
+    return next((int(number) for number in stated if number and number < LONGEST), None)
 
 
 def _fingerprint(path: Path, facts: tuple[int, int, str, str]) -> str:

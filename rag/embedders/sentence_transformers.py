@@ -16,6 +16,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag.embedders.sentence_folder import open_sentence_folder, unsaved_weights
+from rag.embedders.tokenizing import Tokenizing
 from rag.embedders.torch_batches import (
     CPU_TOKENS,
     DEVICE_TOKENS,
@@ -24,6 +25,7 @@ from rag.embedders.torch_batches import (
     TorchBatches,
     choose_device,
     choose_dtype,
+    quiet_library,
 )
 from rag.errors import MissingExtra, Rejected
 from rag.models import find_model
@@ -65,6 +67,7 @@ class SentenceTransformersEmbedder:
         self.max_tokens = self._folder.max_tokens
         self.fingerprint = self._folder.fingerprint
         self._options = options
+        self._tokenizer = Tokenizing(self._folder.path)
         self._prefix = {"query": self._folder.query_prefix, "passage": self._folder.passage_prefix}
         self._thread = ThreadPoolExecutor(1, "embed-torch")
 
@@ -76,20 +79,16 @@ class SentenceTransformersEmbedder:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Count tokens without prefix and special tokens, uncut."""
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [len(encoding.ids) for encoding in encodings]
+        return self._tokenizer.counts(texts)
 
     @cached_property
     def overhead_tokens(self) -> int:
         """Tokens of the passage prefix and of the special tokens around a text."""
-        return len(self._tokenizer.encode(self._prefix["passage"]).ids)
+        return len(self._tokenizer.ids([self._prefix["passage"]], self.max_tokens)[0])
 
     def unknown_share(self, texts: Sequence[str]) -> float:
         """Return the share of tokens that the tokenizer could only call unknown."""
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        tokens = sum(len(encoding.ids) for encoding in encodings)
-        unknown = sum(encoding.ids.count(self._unknown_id) for encoding in encodings)
-        return unknown / tokens if tokens else 0.0
+        return self._tokenizer.unknown_share(texts)
 
     async def close(self) -> None:
         """Stop the thread; idempotent."""
@@ -98,8 +97,8 @@ class SentenceTransformersEmbedder:
     def _embed(self, texts: list[str], role: Role) -> Embedded:
         model, batches = self._loaded
         prefix = self._prefix[role]
-        encodings = self._tokenizer.encode_batch_fast([prefix + text for text in texts])
-        lengths = [min(len(encoding.ids), self.max_tokens) for encoding in encodings]
+        prefixed = [prefix + text for text in texts]
+        lengths = [len(ids) for ids in self._tokenizer.ids(prefixed, self.max_tokens)]
 
         def work(rows: Sequence[int]) -> Matrix:
             encoded: Matrix = model.encode(
@@ -126,6 +125,7 @@ class SentenceTransformersEmbedder:
             from sentence_transformers import SentenceTransformer
         except ImportError as exc:
             raise MissingExtra("sentence-transformers is not installed", hint=EXTRA) from exc
+        quiet_library()
         try:
             model = SentenceTransformer(
                 str(self._folder.path),
@@ -158,17 +158,3 @@ class SentenceTransformersEmbedder:
                 f"{self._folder.path.name} lacks {len(lacking)} of {len(names)} weights, "
                 f"such as {lacking[0]}"
             )
-
-    @cached_property
-    def _tokenizer(self) -> Any:
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_file(str(self._folder.path / "tokenizer.json"))
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
-        return tokenizer
-
-    @cached_property
-    def _unknown_id(self) -> int | None:
-        ids = (self._tokenizer.token_to_id(token) for token in ("[UNK]", "<unk>"))
-        return next((found for found in ids if found is not None), None)

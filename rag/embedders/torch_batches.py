@@ -92,6 +92,14 @@ class TorchBatches:
         return Unavailable(f"the device is lost: {why}", hint="start the process anew")
 
 
+def quiet_library() -> None:
+    """Keep the library's progress bars and reports out of logs; what matters is checked."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+
+
 def _free_memory() -> None:
     torch = _torch()
     if torch.cuda.is_available():

@@ -1,8 +1,8 @@
 """The process that runs llama.cpp: it serves one model on a loopback port while anybody uses it.
 
-Run as a file of its own, with the folder it shares with its users and what to serve as JSON. Holds
-`alive` locked as long as it lives; users hold `users` locked together, so that taking it alone means
-that none is left, however they ended. Knows xllamacpp and the standard library only.
+Run as a file of its own, with the folder that it shares with its users and what to serve as JSON.
+It holds `alive` locked as long as it lives. Users hold `users` locked together: who can lock it
+alone knows that none is left, however they ended. Knows xllamacpp and the standard library only.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _alone(file: int) -> bool:
 def _tell(path: Path, state: dict[str, Any]) -> None:
     """Write the state, whole or not at all, for this user's eyes only."""
     staged = path.with_suffix(".new")
-    with open(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    with os.fdopen(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         json.dump(state, file)
     staged.replace(path)
 

@@ -104,7 +104,7 @@ class SharedServer:
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                env=environment(None),
+                env=_environment(),
                 start_new_session=True,  # it outlives who started it, if others use it
             )
         threading.Thread(target=process.wait, name="reap-local-model", daemon=True).start()
@@ -144,6 +144,11 @@ class SharedServer:
             lines = (self._folder / "log").read_text("utf-8", "replace").strip().splitlines()
             return lines[-1][:WORDS] if lines else "it said nothing"
         return "it said nothing"
+
+
+def _environment() -> dict[str, str]:
+    """Return what the process is told: nothing secret, and it chooses its threads itself."""
+    return {k: v for k, v in environment(None).items() if "THREAD" not in k}
 
 
 def _make_private(folder: Path) -> None:

@@ -22,6 +22,8 @@ from rag.wire import Wire, together, too_large
 Flavour: TypeAlias = Literal["cohere", "tei", "vllm-score", "nim"]
 Scores: TypeAlias = npt.NDArray[np.float32]
 
+LARGEST = float(np.finfo(np.float32).max)
+
 
 class HttpReranker:
     """A cross-encoder that another server runs."""
@@ -79,17 +81,17 @@ class HttpReranker:
         rows = answer if key is None else answer.get(key) if isinstance(answer, dict) else None
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise Rejected(f"{who} answered without scores")
-        scores = np.full(passages, np.nan, np.float32)
+        scores = np.full(passages, np.nan)
         for row in rows:
             index, score = row.get("index"), row.get(self._wording.score)
             known = isinstance(index, int) and 0 <= index < passages and np.isnan(scores[index])
             if not known or not isinstance(score, int | float):
                 raise Rejected(f"{who} gave scores that do not fit the {passages} passages")
             scores[index] = score
-        if not np.all(np.isfinite(scores)):
-            given = int(np.isfinite(scores).sum())
-            raise Rejected(f"{who} gave {given} scores for {passages} passages")
-        return scores
+        usable = np.abs(scores) <= LARGEST  # false for NaN, too
+        if not np.all(usable):
+            raise Rejected(f"{who} gave {usable.sum()} usable scores for {passages} passages")
+        return scores.astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ _WORDINGS: Mapping[Flavour, Wording] = {
     ),
     "vllm-score": Wording(
         "/score",
-        lambda query, passages: {"text_1": query, "text_2": list(passages)},
+        lambda query, passages: {"queries": query, "documents": list(passages)},
         "data",
         "score",
     ),

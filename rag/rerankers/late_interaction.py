@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rag.embedders.checkpoint import open_checkpoint
 from rag.embedders.encoder import Encoder, Precision
+from rag.embedders.tokenizing import Tokenizing
 from rag.models import find_model
 from rag.ports import Folders
 from rag.vectors import Matrix
@@ -47,6 +46,7 @@ class LateInteractionReranker:
             threads=options.threads,
             cache_dir=folders.cache / "openvino",
         )
+        self._tokenizer = Tokenizing(self._checkpoint.path)
         self._one = ThreadPoolExecutor(1, "rerank-late")
 
     async def score(self, query: str, passages: Sequence[str]) -> npt.NDArray[np.float32]:
@@ -60,8 +60,9 @@ class LateInteractionReranker:
         await asyncio.to_thread(self._one.shutdown)
 
     def _score(self, query: str, passages: list[str]) -> npt.NDArray[np.float32]:
-        (asked,) = self._tokens([self._ids(query, self._checkpoint.query_prefix)])
-        ids = [self._ids(passage, self._checkpoint.passage_prefix) for passage in passages]
+        limit, before = self._checkpoint.max_tokens, self._checkpoint.passage_prefix
+        (asked,) = self._tokens(self._tokenizer.ids([self._checkpoint.query_prefix + query], limit))
+        ids = self._tokenizer.ids([before + passage for passage in passages], limit)
         scores = np.empty(len(ids), np.float32)
         order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
         while order:
@@ -80,17 +81,3 @@ class LateInteractionReranker:
             norms = np.linalg.norm(inside, axis=1, keepdims=True)
             found.append(inside / np.maximum(norms, 1e-12))
         return found
-
-    def _ids(self, text: str, prefix: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(prefix + text).ids
-        limit = self._checkpoint.max_tokens
-        return ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]
-
-    @cached_property
-    def _tokenizer(self) -> Any:
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_file(str(self._checkpoint.path / "tokenizer.json"))
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
-        return tokenizer

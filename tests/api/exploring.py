@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import schemathesis
+from schemathesis.core.result import Ok
 from schemathesis.engine import Status, from_schema
 from schemathesis.engine.events import (
     FatalError,
@@ -45,7 +46,9 @@ class Seeds:
     lost: dict[str, Iterator[str]]
     """The same for paths that are deleted; used up one by one."""
     values: dict[str, list[Any]]
-    """Valid values of keys in bodies and queries that may not be made up, such as `model`."""
+    """Valid values of keys in JSON bodies and queries that may not be made up, such as `filter`."""
+    forms: dict[str, list[Any]]
+    """The same for keys of forms."""
 
 
 @dataclass(slots=True)
@@ -81,6 +84,7 @@ def explore(url: str, seeds: Seeds, *, examples: int, phases: list[str]) -> Foun
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json", config=config)
     found = Found()
     for operation in schema.get_all_operations():
+        assert isinstance(operation, Ok), operation
         found.statuses[operation.ok().label] = Counter()
     seeding = _seeding(seeds)
     schemathesis.hook(seeding)
@@ -110,9 +114,9 @@ def _seeding(seeds: Seeds) -> Callable[..., None]:
         if str(case.meta.phase.name.value) == "stateful" or next(turns) % 4 == 3:
             return
         _seed_path(case, seeds)
-        for part in (case.query, case.body):
-            if isinstance(part, dict):
-                _seed_values(part, seeds, next(turns))
+        _seed_values(case.query, seeds.values, next(turns))
+        form = (case.media_type or "").startswith("multipart/")
+        _seed_values(case.body, seeds.forms if form else seeds.values, next(turns))
 
     return before_call
 
@@ -128,9 +132,9 @@ def _seed_path(case: Any, seeds: Seeds) -> None:
                 case.path_parameters[name] = found
 
 
-def _seed_values(part: dict[str, Any], seeds: Seeds, turn: int) -> None:
-    for key, values in seeds.values.items():
-        if key in part:
+def _seed_values(part: Any, valid: dict[str, list[Any]], turn: int) -> None:
+    for key, values in valid.items():
+        if isinstance(part, dict) and key in part:
             part[key] = values[turn % len(values)]
 
 

@@ -9,6 +9,8 @@ import asyncio
 import os
 from pathlib import Path
 
+from schemathesis.transport.serialization import Binary
+
 from rag.client import AsyncCumulo, Upload
 from tests.api.exploring import PHASES, Seeds, explore
 from tests.api.serving import served, settings_of
@@ -32,17 +34,16 @@ async def sow(url: str, spares: int) -> Seeds:
         assert len(documents) == len(files)
         receipt = await client.documents.delete(documents.pop())
         talks = [f"talk-{i}" for i in range(spares)]
-        for talk in ("talk", *talks):
+        for talk in (*talks, "talk"):
             answer = await client.answer("Are deletes final?", conversation=talk)
             assert not answer.abstained
-        kept = await client.conversation_id() if False else answer.id
     return Seeds(
         kept={
             "/v1/collections/{name}": ["default"],
             "/v1/documents/{id}": documents[:2],
             "/v1/receipts/{id}": [receipt.id],
             "/v1/runs/{id}": [run.id],
-            "/v1/answers/{answer_id}": [kept],
+            "/v1/answers/{answer_id}": [answer.id],
             "/v1/conversations/{name}": ["talk"],
             "/v1/models/{name}": ["extractive", "hashing"],
         },
@@ -52,4 +53,21 @@ async def sow(url: str, spares: int) -> Seeds:
             "/v1/conversations/{name}": iter(talks),
         },
         values={"collection": ["default"], "filter": [None, {"eq": {"uri": "x"}}]},
+        forms={"files": [[Binary(b"# A page\n")]], "metadata": ['{"year": 2026}']},
     )
+
+
+async def test_no_request_from_the_document_fails(tmp_path: Path) -> None:
+    async with served(settings_of(tmp_path / "data")) as server:
+        seeds = await sow(server.url, spares=60 if FULL else 4)
+        found = await asyncio.to_thread(
+            explore,
+            server.url,
+            seeds,
+            examples=60 if FULL else 4,
+            phases=list(PHASES) if FULL else ["examples", "fuzzing"],
+        )
+    assert not found.failures, "\n\n".join(sorted(set(found.failures)))
+    assert not found.warnings
+    assert found.never_succeeded == []
+    assert found.cases >= (3000 if FULL else 120)

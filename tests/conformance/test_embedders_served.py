@@ -47,6 +47,12 @@ def served() -> Iterator[str]:
         yield address
 
 
+@pytest.fixture(scope="module")
+def vllm() -> Iterator[str]:
+    with fake_server("vllm", embedding=Embedding(dim=FAKE_DIM, length=3.0)) as server:
+        yield server.base_url
+
+
 class TestRealServer(EmbedderSuite):
     @pytest.fixture
     async def embedder_factory(self, served: str, tmp_path: Path) -> AsyncIterator[Made]:
@@ -57,11 +63,6 @@ class TestRealServer(EmbedderSuite):
 
 
 class TestFake(EmbedderSuite):
-    @pytest.fixture(scope="class")
-    def vllm(self) -> Iterator[str]:
-        with fake_server("vllm", embedding=Embedding(dim=FAKE_DIM, length=3.0)) as server:
-            yield server.base_url
-
     @pytest.fixture
     async def embedder_factory(self, vllm: str, tmp_path: Path) -> AsyncIterator[Made]:
         made = Made(tmp_path, vllm, FAKE_DIM)

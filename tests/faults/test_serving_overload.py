@@ -39,7 +39,8 @@ async def peak(caller: Caller, seconds: float) -> float:
     async def ask() -> None:
         nonlocal answered
         while time.monotonic() < end:
-            answered += (await caller.call("/v1/search", question())).status == 200
+            reply = await caller.call("/v1/search", question())
+            answered += reply.status == 200
 
     await asyncio.gather(*(ask() for _ in range(8)))
     return answered / seconds

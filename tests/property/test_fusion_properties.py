@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
@@ -73,7 +72,7 @@ def test_the_order_of_the_input_does_not_matter(
 def test_the_scale_of_a_signal_does_not_matter(
     method: Method, signals: Signals, weights: dict[str, float], factor: float, shift: int
 ) -> None:
-    rescaled = [replace(c, score=c.score * factor + shift) for c in signals["sparse"]]
+    rescaled = [c._replace(score=c.score * factor + shift) for c in signals["sparse"]]
     before = method(signals, weights)
     after = method({**signals, "sparse": rescaled}, weights)
     assert scores(after) == pytest.approx(scores(before))
@@ -92,7 +91,7 @@ def test_a_better_score_never_costs_a_place(
     raised = data.draw(st.sampled_from(signals[name]))
     gain = data.draw(st.integers(1, 50))
     better = [
-        replace(c, score=c.score + gain) if c.chunk_id == raised.chunk_id else c
+        c._replace(score=c.score + gain) if c.chunk_id == raised.chunk_id else c
         for c in signals[name]
     ]
     before = method(signals, weights)

@@ -11,8 +11,8 @@ from rag.sentence_stream import Ended, SentenceStream
 
 WORDS = [
     "The", "server", "listens", "on", "port", "8473", ".", "!", "?", "[1]", "[2, 3]", " [", "[1",
-    "]", "\n", "\n\n", "- ", "1. ", "# ", "| a | b |", "```", "e.g.", "U.S.", "東京。", "[note]", "a[0]",
-    " [[1]]", "[1-3]", "…", '"', ")", "**", "  ",
+    "]", "\n", "\n\n", "- ", "1. ", "# ", "| a | b |", "```", "e.g.", "U.S.", "東京。", "[note]",
+    "a[0]", " [[1]]", "[1-3]", "…", '"', ")", "**", "  ",
 ]  # fmt: skip
 TEXTS = st.lists(st.one_of(st.sampled_from(WORDS), st.text(max_size=8)), max_size=60).map(
     lambda words: "".join(w if w[:1] in " .!?\n]" else f" {w}" for w in words)

