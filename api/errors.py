@@ -1,4 +1,4 @@
-"""Failures as replies: the only place that knows status codes (RFC 9110, RFC 9457).
+"""Failures as replies (RFC 9457); which status a failure has, `kinds` knows.
 
 No reply has a traceback, or a value out of a request's body; it has the id of the request, under
 which the log has the rest. OpenAI's clients look for `error`, so on their routes both shapes stand.
@@ -19,6 +19,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from api.json import reply
+from api.kinds import REFUSALS, TITLES, status_of
 from rag import errors as e
 
 PROBLEM = "application/problem+json"
@@ -26,62 +27,9 @@ TYPES = "https://cumulo.dev/problems/"
 FOREIGN = ("/v1/chat/", "/v1/embeddings", "/v1/models", "/v1/rerank")
 """Routes of the OpenAI wire."""
 
-# The first class that fits decides: status, and the end of the address that names the problem.
-_KINDS: tuple[tuple[type[e.RagError], int, str], ...] = (
-    (e.NotFound, 404, "not-found"),
-    (e.Conflict, 409, "conflict"),
-    (e.TooLarge, 413, "too-large"),
-    (e.InvalidFilter, 422, "invalid-filter"),
-    (e.ModelMissing, 503, "model-missing"),
-    (e.MissingExtra, 501, "missing-extra"),
-    (e.ConfigError, 500, "configuration"),
-    (e.UserError, 422, "invalid-request"),
-    (e.UnreadableDocument, 422, "unreadable-document"),
-    (e.Unsupported, 422, "unsupported"),
-    (e.IndexMismatch, 409, "index-mismatch"),
-    (e.DataFolderError, 500, "data-folder"),
-    (e.StorageFull, 507, "storage-full"),
-    (e.Overloaded, 503, "overloaded"),
-    (e.Late, 504, "deadline"),
-    (e.Unavailable, 503, "unavailable"),
-    (e.Rejected, 502, "rejected"),
-)
-_TITLES = {
-    "not-found": "It is not there",
-    "conflict": "It contradicts what is there",
-    "too-large": "It is too large",
-    "invalid-filter": "The filter cannot be read",
-    "model-missing": "A model is not installed",
-    "missing-extra": "A part of the program is not installed",
-    "configuration": "The server is configured wrongly",
-    "invalid-request": "The request cannot be done as it is",
-    "unreadable-document": "The document cannot be read",
-    "unsupported": "This backend or format cannot do that",
-    "storage-full": "There is no room left",
-    "malformed": "The body is not JSON",
-    "forbidden": "Not from there",
-    "method-not-allowed": "Not by that method",
-    "slow-body": "The body took too long",
-    "media-type": "Not in that format",
-    "index-mismatch": "Data and pipeline do not belong together",
-    "data-folder": "The data folder cannot be used",
-    "overloaded": "Too many requests at once",
-    "deadline": "The deadline has passed",
-    "unavailable": "A part of the system is away",
-    "rejected": "A part of the system refused",
-    "internal": "An error in the server",
-}
-_STATUSES = {
-    400: "malformed",
-    403: "forbidden",
-    404: "not-found",
-    405: "method-not-allowed",
-    408: "slow-body",
-    413: "too-large",
-    415: "media-type",
-}
 _WORDS = {404: "there is nothing at this address", 405: "this address does not take that method"}
 MAX_PLACES = 20
+MAX_PLACE = 200
 log = logging.getLogger("cumulo.api")
 
 
@@ -92,23 +40,16 @@ def install_errors(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _refused)
 
 
-def status_of(failure: Exception) -> tuple[int, str]:
-    """Return the status and the kind of a failure."""
-    for cls, status, kind in _KINDS:
-        if isinstance(failure, cls):
-            return status, kind
-    return 500, "internal"
-
-
 def problem_of(failure: Exception, scope: Scope) -> dict[str, Any]:
     """Describe a failure; of one that nobody foresaw, nothing of its text is told."""
     status, kind = status_of(failure)
     known = isinstance(failure, e.RagError)
     told = failure.message if isinstance(failure, e.RagError) else "the request could not be done"
     hint = failure.hint if isinstance(failure, e.RagError) else "the server's log has more"
-    problem = _problem(scope, status, kind, _TITLES[kind], told, hint=hint)
-    if not known:
-        log.error("request %s failed", problem["instance"], exc_info=failure)
+    problem = _problem(scope, status, kind, TITLES[kind], told, hint=hint)
+    if status == 500:
+        cause = failure if not known else None
+        log.error("request %s failed: %s", problem["instance"], told, exc_info=cause)
     return problem
 
 
@@ -146,7 +87,7 @@ async def _unread(request: Request, failure: Exception) -> Response:
         request.scope,
         status,
         kind,
-        _TITLES[kind],
+        TITLES[kind],
         f"{first['place']}: {first['message']}",
         errors=errors,
     )
@@ -156,7 +97,7 @@ async def _unread(request: Request, failure: Exception) -> Response:
 def _place(path: Sequence[str | int]) -> str:
     """Join a place; a key of the body goes by its own name."""
     part, *rest = path
-    return ".".join(map(str, rest if part == "body" and rest else path))
+    return ".".join(map(str, rest if part == "body" and rest else path))[:MAX_PLACE]
 
 
 async def _refused(request: Request, failure: Exception) -> Response:
@@ -167,8 +108,8 @@ async def _refused(request: Request, failure: Exception) -> Response:
 def refusal(failure: HTTPException, scope: Scope) -> Response:
     """Reply with what the HTTP layer itself refuses."""
     status = failure.status_code
-    kind = _STATUSES.get(status, "invalid-request")
-    problem = _problem(scope, status, kind, _TITLES[kind], _WORDS.get(status, failure.detail))
+    kind = REFUSALS.get(status, "invalid-request")
+    problem = _problem(scope, status, kind, TITLES[kind], _WORDS.get(status, failure.detail))
     return reply(problem, status, failure.headers, kind=PROBLEM)
 
 

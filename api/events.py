@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from api.disconnecting import allowed, disconnected, ended
+from api.disconnecting import Gone, allowed, disconnected, ended
 from api.draining import Drain
 from rag.errors import Late
 
@@ -98,6 +98,8 @@ async def begin(
         if gone.done() or (first.done() and first.exception() is not None):
             await ended(first)
             await events.aclose()
+            if first.cancelled():
+                raise Gone("the caller went away")
             first.result()
     except asyncio.CancelledError:
         await ended(first)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from api import keeping_examples
+
 _DOCUMENT = "2b1c6a52-0a4e-5d0f-9a53-6a1f0c1d2e3f"
 _QUOTE = "A delete takes the document out of the catalog."
 _CITATION: dict[str, Any] = {
@@ -33,6 +35,13 @@ _ANSWER: dict[str, Any] = {
     "conversation": None,
     "usage": None,
 }
+_KEPT = {
+    **_ANSWER,
+    "asked": "How are deletes handled?",
+    "collection": "default",
+    "state": "complete",
+    "created": 1795478400.0,
+}
 _OURS = {key: value for key, value in _ANSWER.items() if key not in ("answer", "model", "usage")}
 _MODEL = {
     "id": "extractive",
@@ -43,6 +52,7 @@ _MODEL = {
 }
 
 REQUESTS: dict[str, Any] = {
+    **keeping_examples.REQUESTS,
     "search": {"query": "How are deletes handled?", "k": 5, "filter": {"eq": {"meta.ext": ".md"}}},
     "answer": {"question": "How are deletes handled?"},
     "chat": {
@@ -58,6 +68,9 @@ REQUESTS: dict[str, Any] = {
     },
 }
 REPLIES: dict[str, Any] = {
+    **keeping_examples.REPLIES,
+    "read_answer": _KEPT,
+    "read_conversation": {"name": "monday-chat", "data": [_KEPT]},
     "search": {
         "hits": [
             {

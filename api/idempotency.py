@@ -71,7 +71,7 @@ class Once:
             log.warning("a reply cannot be kept: %s", exc)
 
 
-def once_of(
+async def once_of(
     request: Request,
     runtime: Opened,
     caller: Caller,

@@ -12,6 +12,8 @@ from rag.runtime import Runtime
 from rag.settings import EXTRACTIVE
 from rag.types import Principal, Query
 
+MAX_NAME = 100
+
 
 def query_of(options: Searching, text: str, caller: Principal, runtime: Runtime) -> Query:
     """Build the query; raise `InvalidFilter`, and `NotFound` for an unknown reranker."""
@@ -43,5 +45,7 @@ def known(what: str, name: str, names: Iterable[str]) -> str:
     """Return a name that is configured; raise `NotFound` that lists those that are."""
     among = sorted(names)
     if name not in among:
-        raise NotFound(f"there is no {what} {name!r}", hint=f"configured: {', '.join(among)}")
+        raise NotFound(
+            f"there is no {what} {name[:MAX_NAME]!r}", hint=f"configured: {', '.join(among)}"
+        )
     return name

@@ -17,7 +17,7 @@ from rag.catalog.answers import store_answer
 from rag.catalog.database import Catalog
 from rag.citing import cite
 from rag.conversing import earlier_turns, standalone
-from rag.errors import BackendError
+from rag.errors import Rejected, Unavailable
 from rag.extracting import PASSAGES, extract, quoted
 from rag.generating import Asking, Piece, generate
 from rag.messages import Message
@@ -149,7 +149,9 @@ class Answerer:
     async def _turns(self, asked: Asked) -> tuple[Message, ...]:
         if asked.conversation is None:
             return asked.history
-        kept = await earlier_turns(self._catalog, asked.query.principal, asked.conversation)
+        kept = await earlier_turns(
+            self._catalog, asked.query.principal, asked.conversation, asked.history
+        )
         return (*kept, *asked.history)
 
     async def _quoted(
@@ -203,7 +205,7 @@ class Answerer:
                 conversation=asked.conversation,
                 complete=complete,
             )
-        except BackendError:
+        except (Unavailable, Rejected):
             return ""
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from rag.catalog.answers import conversation_turns
 from rag.catalog.database import Catalog
-from rag.errors import BackendError
+from rag.errors import Rejected, Unavailable
 from rag.messages import Message
 from rag.ports import LLM
 from rag.prompting import load_prompt, plain, recent
@@ -28,13 +28,18 @@ LONGEST = 1000
 
 
 async def earlier_turns(
-    catalog: Catalog, principal: Principal, conversation: str
+    catalog: Catalog, principal: Principal, conversation: str, given: Sequence[Message] = ()
 ) -> tuple[Message, ...]:
-    """Return the newest turns of a kept conversation, oldest first; none of a new one."""
+    """Return the newest turns of a kept conversation, oldest first; none of a new one.
+
+    Without those that the caller gives as well: clients of the OpenAI wire send all of them.
+    """
+    known = {message.content for message in given if message.role == "user"}
     kept = await catalog.read(conversation_turns, principal, conversation, TURNS)
     return tuple(
         message
         for turn in kept
+        if turn.question not in known
         for message in (Message("user", turn.question), Message("assistant", turn.text))
     )
 
@@ -56,7 +61,7 @@ async def standalone(llm: LLM, query: Query, turns: Sequence[Message]) -> tuple[
         return query, False
     try:
         written = await _written(llm, prompt)
-    except BackendError:  # writing the answer will tell, if it fails as well
+    except (Unavailable, Rejected):  # writing the answer will tell, if it fails as well
         return query, False
     text = written.strip().strip('"“”').strip()
     if not text or len(text) > LONGEST or "\n" in text or text == query.text.strip():

@@ -21,7 +21,13 @@ from rag.types import Hit
 LONGEST_PROMPT = 100_000
 SMALLEST_CUT = 200
 """Characters of a passage that are worth showing when not all of it has room."""
-_MARK = re.compile(r"<(?=\s*/?\s*(?:source|question|conversation)\b)", re.IGNORECASE)
+_MARK = re.compile(
+    r"""<(?=\s*/?\s*(?:source|question|conversation)\b    # ours
+        |\||/?s>|<SYS|/?\w+_of_\w+>|(?:bos|eos|pad|unk)>)  # of chat templates: servers read them
+    |\[(?=\s*/?\s*(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_)) # in texts as well
+    |｜(?=>)|(?<=<)｜""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
 
@@ -96,7 +102,7 @@ def build_prompt(
 def recent(llm: LLM, turns: Sequence[Message], tokens: int) -> tuple[Message, ...]:
     """Return the newest turns that fit, oldest first: question and answer by turns."""
     joined: list[Message] = []
-    for turn in turns:
+    for turn in (Message(given.role, plain(given.content)) for given in turns):
         if joined and joined[-1].role == turn.role:  # many templates refuse two of one role
             joined[-1] = Message(turn.role, f"{joined[-1].content}\n\n{turn.content}")
         else:
@@ -112,7 +118,7 @@ def recent(llm: LLM, turns: Sequence[Message], tokens: int) -> tuple[Message, ..
 
 
 def plain(text: str) -> str:
-    """Take from a text the marks that sources and questions stand between."""
+    """Take from a text the marks that texts and turns stand between, ours and models' own."""
     return _MARK.sub("‹", text)
 
 

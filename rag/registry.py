@@ -42,11 +42,22 @@ def plugin_class(group: Group, kind: str) -> Any:
         ) from exc
 
 
+def told_options(group: Group, kind: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options as they may be stored and shown: secrets are asterisks."""
+    told: dict[str, Any] = _checked(group, kind, options).model_dump(
+        mode="json", exclude_unset=True
+    )
+    return told
+
+
 def make_plugin(group: Group, kind: str, options: Mapping[str, Any], *rest: Any) -> Any:
     """Build a plug-in from options that its own model checks, and what its group gives it."""
-    cls = plugin_class(group, kind)
+    checked = _checked(group, kind, options)
+    return plugin_class(group, kind)(checked, *rest)
+
+
+def _checked(group: Group, kind: str, options: Mapping[str, Any]) -> Any:
     try:
-        checked = cls.Options.model_validate(dict(options))
+        return plugin_class(group, kind).Options.model_validate(dict(options))
     except ValidationError as exc:
         raise ConfigError(describe(exc, f"options of {kind}")) from exc
-    return cls(checked, *rest)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -36,7 +36,7 @@ from rag.ports import (
     VectorStore,
 )
 from rag.protecting import Protected
-from rag.registry import make_plugin
+from rag.registry import make_plugin, told_options
 from rag.reserve import reserve_lent
 from rag.retrieval import Retrieval
 from rag.retrying import Retrying
@@ -220,13 +220,9 @@ class Runtime:
         pipeline = Pipeline(
             store=store or defaults.store,
             chunker=pin_chunker(opened),
-            embedder=Pinned(
-                embedder, self.settings.embedders[embedder].options, opened.fingerprint
-            ),
-            sparse=Pinned(
-                sparse,
-                self.settings.sparse_encoders[sparse].options,
-                self.named_sparse_encoder(sparse).fingerprint,
+            embedder=self._pinned("embedders", embedder, opened.fingerprint),
+            sparse=self._pinned(
+                "sparse_encoders", sparse, self.named_sparse_encoder(sparse).fingerprint
             ),
             dim=opened.dim,
         )
@@ -234,6 +230,12 @@ class Runtime:
         created = await self.catalog.write(create_collection, tenant, name, pipeline)
         await self.index(created.live)
         return created
+
+    def _pinned(
+        self, group: Literal["embedders", "sparse_encoders"], name: str, fingerprint: str
+    ) -> Pinned:
+        plugin: Plugin = getattr(self.settings, group)[name]
+        return Pinned(name, told_options(group, plugin.kind, plugin.options), fingerprint)
 
     async def close(self) -> None:
         """Close in the reverse order of use; idempotent."""

@@ -19,7 +19,7 @@ from api.problems import PROBLEMS
 from api.queueing import Wait, followed, queue, queue_files
 from api.schemas.keeping import DocumentsReply, RunReply, TextRequest, UrlRequest
 from api.strict import StrictRoute
-from api.uploads import Form, received, spooled
+from api.uploads import MAX_FILES, Form, received, spooled
 from indexers.spool import spool_of
 from rag.catalog.documents import page_of_documents
 from rag.errors import Rejected, UserError
@@ -42,14 +42,18 @@ _FORM = {
                         "files": {
                             "type": "array",
                             "items": {"type": "string", "format": "binary"},
+                            "minItems": 1,
+                            "maxItems": MAX_FILES,
                             "description": "Files, each with its name.",
                         },
                         "metadata": {
                             "type": "string",
+                            "contentMediaType": "application/json",
                             "description": "A JSON object: fields for all of the files.",
                         },
                     },
                     "required": ["files"],
+                    "additionalProperties": False,
                 },
             }
         },

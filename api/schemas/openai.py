@@ -17,7 +17,7 @@ from api.schemas.shared import Citation, Reply
 class Foreign(BaseModel):
     """A body in another product's shape."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", strict=True)
 
 
 class TextPart(Foreign):

@@ -8,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Request(BaseModel):
-    """A body that is sent to us: unknown keys are refused by name."""
+    """A body that is sent to us: unknown keys are refused by name, and 0 is not `false`."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Reply(BaseModel):

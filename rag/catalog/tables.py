@@ -21,7 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-HEAD = "0005"
+HEAD = "0004"
 """The newest migration; a data folder at another revision is upgraded or refused."""
 
 metadata = MetaData()

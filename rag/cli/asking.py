@@ -65,8 +65,7 @@ def search(
         place = _place((hit.title, *hit.chunk.heading), locate_hit(hit))
         typer.secho(f"{n}. {place}  ({hit.score:.3f})", bold=True)
         typer.echo(f"   {hit.uri}#{hit.chunk.start}-{hit.chunk.end}")
-        body = " ".join(hit.chunk.text.split())
-        typer.echo(f"   {body[:WIDTH]}{'…' if len(body) > WIDTH else ''}\n")
+        typer.echo(f"   {_short(hit.chunk.text)}\n")
     _remark(found)
 
 
@@ -123,7 +122,13 @@ def ask(
         typer.echo(f"[{citation.n}] {place}")
         typer.secho(f"    {citation.uri}#{citation.start}-{citation.end}", dim=True)
     for start, end in answer.unsupported:
-        session.say(f"no source supports: {' '.join(answer.text[start:end].split())}")
+        session.say(f"no source supports: {_short(answer.text[start:end])}")
+
+
+def _short(text: str) -> str:
+    """Put a text on one line of bounded length."""
+    line = " ".join(text.split())
+    return line if len(line) <= WIDTH else f"{line[:WIDTH]}…"
 
 
 def _place(names: Sequence[str], location: Location | None) -> str:

@@ -111,8 +111,9 @@ def problem(body: Mapping[str, Any], headers: Mapping[str, str]) -> CumuloError:
     status = status if isinstance(status, int) else 500
     kind = _text(body.get("type"))
     errors = body.get("errors")
+    said = (_text(body.get(key)) for key in ("detail", "reason", "title"))
     return _class(status, kind or "")(
-        _text(body.get("detail")) or _text(body.get("title")) or f"the server replied {status}",
+        next(filter(None, said), f"the server replied {status}"),
         hint=_text(body.get("hint")),
         status=status,
         kind=kind,

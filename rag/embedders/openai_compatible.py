@@ -7,10 +7,12 @@ retries: `rag.embedding` has them.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,12 +25,16 @@ from rag.openai_client import Connection
 from rag.ports import Folders
 from rag.types import Role
 from rag.vectors import Embedded, Matrix
-from rag.wire import Wire, together, too_large
+from rag.wire import Wire, together, too_large, too_much
 
 SPECIAL = 8
 """Tokens of `max_tokens` that are left to what the server puts around a text."""
 SHORTENED = 6
 """Times that a text is halved, when the server finds it too long alone."""
+AT_ONCE = 4
+"""Texts whose vectors are read at once; more in a thread, so that nobody else waits."""
+KEPT = 64
+"""Answered requests of calls that failed as a whole: repeated calls ask for the others only."""
 BLANK = "."
 """Embedded in place of a text of spaces: many servers refuse those."""
 
@@ -79,6 +85,7 @@ class OpenAICompatibleEmbedder:
         self._prefix = {"query": options.query_prefix, "passage": options.passage_prefix}
         self._tokens = Tokens(options.tokenizer)
         self._wire = Wire(options.connection, concurrency=options.concurrency)
+        self._kept: dict[tuple[Role, tuple[str, ...]], tuple[Matrix, int]] = {}
         self.fingerprint = _fingerprint(options)
         digest = hashlib.sha256(f"{options.connection.base_url} {self.fingerprint}".encode())
         self._probe = Probe(folders.cache / "probes" / f"{digest.hexdigest()[:32]}.npy")
@@ -120,13 +127,25 @@ class OpenAICompatibleEmbedder:
         counts = [min(self._tokens.count(text) + 1, self.max_tokens) for text in texts]
         vectors = np.empty((len(texts), self.dim), np.float32)
         rows = list(self._batches(counts))
-        calls = [self._call([texts[i] for i in part], role) for part in rows]
+        parts = [tuple(texts[i] for i in part) for part in rows]
+        calls = [self._part(part, role) for part in parts]
+        answers = await together(calls, bears=too_much)
         told = 0
-        for part, (matrix, tokens) in zip(rows, await together(calls), strict=True):
-            vectors[part] = matrix
+        for places, part, (matrix, tokens) in zip(rows, parts, answers, strict=True):
+            self._kept.pop((role, part), None)
+            vectors[places] = matrix
             told += tokens
         # Servers that say nothing, or estimates that are too high: the larger one is reported.
         return Embedded(vectors, min(max(told, sum(counts)), len(texts) * self.max_tokens))
+
+    async def _part(self, texts: tuple[str, ...], role: Role) -> tuple[Matrix, int]:
+        """Embed one request's texts, unless a call that failed elsewhere has done so already."""
+        found = self._kept.get((role, texts))
+        if found is None:
+            found = self._kept[role, texts] = await self._call(texts, role)
+            while len(self._kept) > KEPT:
+                self._kept.pop(next(iter(self._kept)))
+        return found
 
     def _batches(self, counts: Sequence[int]) -> Iterator[list[int]]:
         """Group row numbers, in order, into requests that keep both limits."""
@@ -160,11 +179,13 @@ class OpenAICompatibleEmbedder:
             if shortened == SHORTENED or len(shorter) < 2 * SPECIAL or not _about_length(exc):
                 raise
             return await self._call([shorter], role, shortened=shortened + 1)
-        rows, tokens = self._flavour.read(answer, len(texts), self._who)
-        return self._checked(rows, len(texts)), tokens
+        if len(texts) <= AT_ONCE:
+            return self._read(answer, len(texts))
+        return await asyncio.to_thread(self._read, answer, len(texts))
 
-    def _checked(self, rows: Matrix, texts: int) -> Matrix:
+    def _read(self, answer: Any, texts: int) -> tuple[Matrix, int]:
         """Return unit rows; raise `Rejected` for the wrong shape, NaN, infinity or zero."""
+        rows, tokens = self._flavour.read(answer, texts, self._who)
         if rows.shape != (texts, self.dim):
             raise Rejected(
                 f"{self._who} gave vectors of {rows.shape[-1] if rows.ndim == 2 else 0} dimensions,"
@@ -174,7 +195,7 @@ class OpenAICompatibleEmbedder:
         norms = np.linalg.norm(rows, axis=1, keepdims=True)
         if not np.all(np.isfinite(rows)) or not np.all(norms > 1e-12):
             raise Rejected(f"{self._who} gave a vector that is not finite or has no direction")
-        return np.ascontiguousarray(rows / norms, np.float32)
+        return np.ascontiguousarray(rows / norms, np.float32), tokens
 
     @property
     def _who(self) -> str:

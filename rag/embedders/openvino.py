@@ -10,13 +10,14 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from rag.embedders.bert_graph import BertShape
 from rag.embedders.checkpoint import open_checkpoint
 from rag.embedders.encoder import Encoder, Precision
+from rag.embedders.tokenizing import Tokenizing
 from rag.models import find_model
 from rag.ports import Folders
 from rag.types import Role
@@ -59,8 +60,9 @@ class OpenVinoEmbedder:
             passage_prefix=options.passage_prefix,
         )
         self.max_tokens = checkpoint.max_tokens
-        self.dim = int(checkpoint.config["hidden_size"])
+        self.dim = BertShape.from_config(checkpoint.config).hidden
         self._checkpoint = checkpoint
+        self._tokenizer = Tokenizing(checkpoint.path)
         self._prefix = {"query": checkpoint.query_prefix, "passage": checkpoint.passage_prefix}
         self._encoder = Encoder(
             checkpoint,
@@ -98,21 +100,16 @@ class OpenVinoEmbedder:
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Count tokens without prefix and special tokens, uncut."""
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        return [len(encoding.ids) for encoding in encodings]
+        return self._tokenizer.counts(texts)
 
     @cached_property
     def overhead_tokens(self) -> int:
         """Tokens of the passage prefix and of the special tokens around a text."""
-        (encoding,) = self._tokenizer.encode_batch_fast([self._prefix["passage"]])
-        return len(encoding.ids)
+        return len(self._tokenizer.ids([self._prefix["passage"]], self.max_tokens)[0])
 
     def unknown_share(self, texts: Sequence[str]) -> float:
         """Return the share of tokens that the tokenizer could only call unknown."""
-        encodings = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-        tokens = sum(len(encoding.ids) for encoding in encodings)
-        unknown = sum(encoding.ids.count(self._unknown_id) for encoding in encodings)
-        return unknown / tokens if tokens else 0.0
+        return self._tokenizer.unknown_share(texts)
 
     async def close(self) -> None:
         """Stop the threads; idempotent."""
@@ -128,26 +125,8 @@ class OpenVinoEmbedder:
 
     def _encode(self, texts: Sequence[str], role: Role) -> list[list[int]]:
         """Tokenize with prefix and special tokens; cut before the closing special token."""
-        prefix, limit = self._prefix[role], self.max_tokens
-        encodings = self._tokenizer.encode_batch_fast([prefix + text for text in texts])
-        return [
-            ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]]
-            for ids in (encoding.ids for encoding in encodings)
-        ]
-
-    @cached_property
-    def _tokenizer(self) -> Any:
-        from tokenizers import Tokenizer
-
-        tokenizer = Tokenizer.from_file(str(self._checkpoint.path / "tokenizer.json"))
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
-        return tokenizer
-
-    @cached_property
-    def _unknown_id(self) -> int | None:
-        ids = (self._tokenizer.token_to_id(token) for token in ("[UNK]", "<unk>"))
-        return next((found for found in ids if found is not None), None)
+        prefix = self._prefix[role]
+        return self._tokenizer.ids([prefix + text for text in texts], self.max_tokens)
 
 
 def sorted_batches(lengths: Sequence[int], tokens: int) -> list[list[int]]:

@@ -96,8 +96,9 @@ def quiet_library() -> None:
     """Keep the library's progress bars and reports out of logs; what matters is checked."""
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    library: Any = logging
+    library.disable_progress_bar()
+    library.set_verbosity_error()
 
 
 def _free_memory() -> None:

@@ -47,6 +47,8 @@ class LocalLLM:
         """Answers written at once; further ones wait."""
         threads: int | None = Field(default=None, ge=1)
         """Processor threads; by default half of the processors, since it waits busily for all."""
+        repeat_penalty: float = Field(default=1.1, ge=1, le=2)
+        """Against saying the same again, as small models do; 1 is none."""
         timeout_s: float = Field(default=120.0, gt=0)
         """Of a whole answer."""
         stall_s: float = Field(default=60.0, gt=0)
@@ -155,6 +157,7 @@ class LocalLLM:
         return Connection(
             base_url=f"{running.address}/v1",
             api_key=SecretStr(running.key),
+            extra_body={"repeat_penalty": self._options.repeat_penalty},
             timeout_s=self._options.timeout_s,
         )
 

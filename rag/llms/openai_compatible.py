@@ -1,69 +1,45 @@
 """Language models behind OpenAI's protocol: vLLM, TGI, KServe, NIM, llama.cpp, OpenAI and others.
 
-Knows prices, fallbacks and when to try again; one call is in `chatting`. Only what is configured is
-sent, as servers refuse what they do not know.
+Knows fallbacks; one server is in `served`, one call in `chatting`. Only what is configured is sent,
+as servers refuse what they do not know.
 """
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from rag.errors import Rejected, Unavailable
+from rag.errors import Unavailable
 from rag.llms.chatting import stream_chat
 from rag.llms.estimating import estimate_messages
-from rag.messages import Delta, Message, Usage
-from rag.openai_client import Connection, open_openai, refusing_status
+from rag.llms.served import Bearing, Prices, Served, Server
+from rag.messages import Delta, Message
+from rag.openai_client import Connection
 from rag.ports import Folders
-from rag.retrying import Patience, Retrying
-
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
 
 __all__ = ["OpenAICompatibleLLM", "stream_chat"]
-
-BACKOFF_S = 0.5
-
-
-class Prices(BaseModel):
-    """What tokens cost, per million, in any one currency."""
-
-    model_config = ConfigDict(extra="forbid")
-    input: float = Field(ge=0)
-    output: float = Field(ge=0)
-
-    def cost(self, usage: Usage) -> float:
-        """Return what a generation cost."""
-        read, written = usage.prompt_tokens * self.input, usage.completion_tokens * self.output
-        return (read + written) / 1_000_000
-
-
-class Served(BaseModel):
-    """A model on a server."""
-
-    model_config = ConfigDict(extra="forbid")
-    model: str = Field(min_length=1)
-    """Name that the server knows it by."""
-    connection: Connection
-    """Where the server is, and how it is spoken to."""
-    prices: Prices | None = None
-    """By default no costs are told."""
 
 
 class OpenAICompatibleLLM:
     """A model on a server, and others that take its place while it is unavailable."""
 
-    class Options(Served):
+    class Options(BaseModel):
         """Which model, where, and what it is trusted with."""
 
+        model_config = ConfigDict(extra="forbid")
+        model: str = Field(min_length=1)
+        """Name that the server knows it by."""
+        connection: Connection
+        """Where the server is, and how it is spoken to."""
+        prices: Prices | None = None
+        """`{input, output}` per million tokens; by default no costs are told."""
         fallbacks: list[Served] = []
-        """Asked in turn while those before are unavailable; never after the first word."""
+        """Models `{model, connection, prices}` that are asked in turn while those before are
+        unavailable; never after the first word."""
         context_tokens: int = Field(default=8192, ge=256)
         """Of prompt and answer together, in all of these models."""
         include_usage: bool = True
@@ -83,8 +59,15 @@ class OpenAICompatibleLLM:
         """Take the folders that every model is given, and leave them alone."""
         self.model = options.model
         self.context_tokens = options.context_tokens
-        self._timeout_s = options.timeout_s
-        self._servers = [_Server(served, options) for served in (options, *options.fallbacks)]
+        self._timeout_s, self._limit_key = options.timeout_s, options.limit_key
+        bearing = Bearing(
+            include_usage=options.include_usage,
+            stall_s=options.stall_s,
+            attempts=options.attempts,
+            retry_budget_s=options.retry_budget_s,
+        )
+        first = Served(model=options.model, connection=options.connection, prices=options.prices)
+        self._servers = [Server(served, bearing) for served in (first, *options.fallbacks)]
 
     def count_tokens(self, messages: Sequence[Message]) -> int:
         """Estimate what the messages take of the context; more than they do."""
@@ -101,7 +84,7 @@ class OpenAICompatibleLLM:
         """Yield the answer of the first model that is available."""
         request: dict[str, Any] = {
             "messages": [{"role": m.role, "content": m.content} for m in messages],
-            "max_tokens": max_tokens,
+            self._limit_key: max_tokens,
         }
         if temperature is not None:
             request["temperature"] = temperature
@@ -110,6 +93,8 @@ class OpenAICompatibleLLM:
         end = time.monotonic() + self._timeout_s
         failures: list[Unavailable] = []
         for server in self._servers:
+            if failures and time.monotonic() >= end:
+                break
             try:
                 first, rest = await server.begin(request, end)
             except Unavailable as exc:
@@ -126,90 +111,6 @@ class OpenAICompatibleLLM:
         """Close the connections; idempotent."""
         for server in self._servers:
             await server.close()
-
-
-class _Server:
-    """One model on one server, with its connections and its patience."""
-
-    def __init__(self, served: Served, options: OpenAICompatibleLLM.Options) -> None:
-        self._served, self._options = served, options
-        self._retrying = Retrying(f"the model {served.model!r}")
-        self._opening = asyncio.Lock()
-        self._client: AsyncOpenAI | None = None
-        self._usage: bool | None = None if options.include_usage else False
-        """Whether the server counts tokens for us; None while that is not known."""
-
-    async def begin(
-        self, request: dict[str, Any], end: float
-    ) -> tuple[Delta, AsyncGenerator[Delta, None]]:
-        """Return the first delta and the generator of the others, which the caller closes."""
-        options = self._options
-        budget = options.retry_budget_s + self._served.connection.timeout_s
-        patience = Patience(
-            timeout_s=budget,
-            attempts=options.attempts,
-            budget_s=min(end - time.monotonic(), budget),
-            backoff_s=BACKOFF_S,
-        )
-        return await self._retrying.call(lambda: self._begin(request, end), patience)
-
-    async def _begin(
-        self, request: dict[str, Any], end: float
-    ) -> tuple[Delta, AsyncGenerator[Delta, None]]:
-        counted = self._usage is not False
-        try:
-            begun = await self._send(request, counted, end)
-        except Rejected as exc:
-            if self._usage is not None or refusing_status(exc) not in (400, 422):
-                raise
-            begun = await self._send(request, False, end)  # perhaps it was only that
-            counted = False
-        self._usage = counted
-        return begun
-
-    async def _send(
-        self, request: dict[str, Any], counted: bool, end: float
-    ) -> tuple[Delta, AsyncGenerator[Delta, None]]:
-        deltas = self._deltas(request, counted, end)
-        try:
-            return await anext(deltas), deltas
-        except BaseException:
-            await deltas.aclose()
-            raise
-
-    async def _deltas(
-        self, request: dict[str, Any], counted: bool, end: float
-    ) -> AsyncGenerator[Delta, None]:
-        served, options = self._served, self._options
-        sent = {key: value for key, value in request.items() if key != "max_tokens"}
-        sent |= {"model": served.model, options.limit_key: request["max_tokens"]}
-        if counted:
-            sent["stream_options"] = {"include_usage": True}
-        client = await self._opened()
-        total = end - time.monotonic()
-        deltas = stream_chat(
-            client, served.connection, sent, stall_s=options.stall_s, total_s=total
-        )
-        async with aclosing(deltas):
-            async for delta in deltas:
-                yield replace(delta, model=served.model, usage=self._priced(delta.usage))
-
-    def _priced(self, usage: Usage | None) -> Usage | None:
-        prices = self._served.prices
-        if usage is None or prices is None:
-            return usage
-        return replace(usage, cost=prices.cost(usage))
-
-    async def _opened(self) -> AsyncOpenAI:
-        async with self._opening:
-            if self._client is None:
-                self._client = await asyncio.to_thread(open_openai, self._served.connection)
-            return self._client
-
-    async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
 
 
 def _none_left(failures: Sequence[Unavailable]) -> Unavailable:

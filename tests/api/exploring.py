@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,12 +39,12 @@ CHECKS = (
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
-    """Ids of what exists. What deletes takes from `lost`, which nothing else names."""
+    """Ids of what exists. Deletes take from `lost`, so that what is kept stays."""
 
     kept: dict[str, list[str]]
     """By the path as the document has it, up to and with the id: `/v1/runs/{id}`."""
     lost: dict[str, Iterator[str]]
-    """The same for paths that are deleted; used up one by one."""
+    """The same for what may be deleted, each once; in the end ids of nothing."""
     values: dict[str, list[Any]]
     """Valid values of keys in JSON bodies and queries that may not be made up, such as `filter`."""
     forms: dict[str, list[Any]]
@@ -59,6 +59,8 @@ class Found:
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     statuses: dict[str, Counter[int]] = field(default_factory=dict)
+    media: dict[str, set[str]] = field(default_factory=dict)
+    """Media types of replies by operation."""
 
     @property
     def never_succeeded(self) -> list[str]:
@@ -70,13 +72,18 @@ class Found:
         )
 
 
-def explore(url: str, seeds: Seeds, *, examples: int, phases: list[str]) -> Found:
-    """Send requests to every operation, about so many of each in each phase."""
+def explore(
+    url: str, seeds: Seeds, *, examples: int, phases: Sequence[str], random: bool = False
+) -> Found:
+    """Send requests to every operation, about so many of each in each phase.
+
+    They are always the same, unless they are `random`.
+    """
     config = schemathesis.Config.from_dict(
         {
             "phases": {name: {"enabled": name in phases} for name in PHASES},
             "checks": {"enabled": False, **{name: {"enabled": True} for name in CHECKS}},
-            "generation": {"max-examples": examples, "deterministic": True},
+            "generation": {"max-examples": examples, "deterministic": not random},
             "continue-on-failure": True,
             "request-timeout": 20,
         }
@@ -109,14 +116,13 @@ def _seeding(seeds: Seeds) -> Callable[..., None]:
     turns = itertools.count()
 
     def before_call(context: Any, case: Any, kwargs: Any) -> None:
-        if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
-            return
-        if str(case.meta.phase.name.value) == "stateful" or next(turns) % 4 == 3:
-            return
-        _seed_path(case, seeds)
-        _seed_values(case.query, seeds.values, next(turns))
-        form = (case.media_type or "").startswith("multipart/")
-        _seed_values(case.body, seeds.forms if form else seeds.values, next(turns))
+        made_up = case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE
+        if made_up and case.meta.phase.name.value != "stateful" and next(turns) % 4 != 3:
+            _seed_path(case, seeds)
+            _seed_values(case.query, seeds.values, next(turns))
+            form = (case.media_type or "").startswith("multipart/")
+            _seed_values(case.body, seeds.forms if form else seeds.values, next(turns))
+        _spare(case, seeds)
 
     return before_call
 
@@ -124,12 +130,20 @@ def _seeding(seeds: Seeds) -> Callable[..., None]:
 def _seed_path(case: Any, seeds: Seeds) -> None:
     for stem, ids in seeds.kept.items():
         if case.operation.path.startswith(stem):
-            name = stem.rpartition("{")[2].rstrip("}")
-            last = case.operation.path == stem and case.method.upper() == "DELETE"
-            source = seeds.lost[stem] if last else iter(ids)
-            found = next(source, None)
-            if found is not None:
-                case.path_parameters[name] = found
+            case.path_parameters[_name(stem)] = ids[0]
+
+
+def _spare(case: Any, seeds: Seeds) -> None:
+    """Let nothing delete what is kept, in whichever way its id was found."""
+    for stem, ids in seeds.kept.items():
+        name = _name(stem)
+        deletes = case.method.upper() == "DELETE" and case.operation.path == stem
+        if deletes and stem in seeds.lost and (case.path_parameters or {}).get(name) in ids:
+            case.path_parameters[name] = next(seeds.lost[stem])
+
+
+def _name(stem: str) -> str:
+    return stem.rpartition("{")[2].rstrip("}")
 
 
 def _seed_values(part: Any, valid: dict[str, list[Any]], turn: int) -> None:
@@ -155,8 +169,11 @@ def _take_scenario(recorder: Any, found: Found) -> None:
     for case_id, interaction in recorder.interactions.items():
         found.cases += 1
         label = recorder.cases[case_id].value.operation.label
-        if interaction.response is not None:
-            found.statuses.setdefault(label, Counter())[interaction.response.status_code] += 1
+        response = interaction.response
+        if response is not None:
+            found.statuses.setdefault(label, Counter())[response.status_code] += 1
+            kind = response.headers.get("content-type", [""])[0].partition(";")[0]
+            found.media.setdefault(label, set()).add(kind)
     for case_id, checks in recorder.checks.items():
         for check in checks:
             if check.status is Status.SUCCESS or check.failure_info is None:

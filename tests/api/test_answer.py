@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,12 +12,13 @@ import httpx2
 import orjson
 import pytest
 
+import api.events
 from api.schemas.searching import AnswerReply
 from api.schemas.shared import Citation, Problem
 from tests.api.conftest import PAGES
 from tests.api.serving import Served, served, settings_of
 from tests.fakes.faults import Fault
-from tests.fakes.serving import fake
+from tests.fakes.serving import Fake, fake
 
 module_loop = pytest.mark.asyncio(loop_scope="module")
 QUESTION = {"question": "Which port does the server listen on?"}
@@ -123,3 +125,59 @@ async def test_a_cut_answer_ends_in_an_error_event(tmp_path: Path) -> None:
     assert refused.status_code == 502
     for text in (str(cut), refused.text):
         assert "secret-key" not in text
+
+
+async def _left_alone(model: Fake) -> bool:
+    """Wait until no call to the model is under way; it hears of closed connections a bit later."""
+    for _ in range(200):
+        if model.open == 0:
+            return True
+        await asyncio.sleep(0.01)
+    return False
+
+
+async def test_a_quiet_stream_says_that_it_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.events, "QUIET_S", 0.05)
+    asked = {**QUESTION, "model": "fake", "stream": True}
+    async with (
+        fake("vllm", text="Port 8000.") as model,
+        answering(tmp_path, model.base_url) as client,
+    ):
+        model.faults.append(Fault(delay_s=0.5))
+        reply = await client.post("/v1/answer", json=asked)
+    assert reply.text.startswith(": ")
+    assert events_of(reply)[-1][0] == "done"
+
+
+@pytest.mark.parametrize("fault", [Fault(hang=True), Fault(stall=True, after=3)])
+async def test_the_deadline_ends_a_stream_in_an_error_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
+) -> None:
+    monkeypatch.setattr(api.events, "QUIET_S", 0.05)
+    asked = {**QUESTION, "model": "fake", "stream": True}
+    async with (
+        fake("vllm", text="a b c d e f") as model,
+        answering(tmp_path, model.base_url) as client,
+    ):
+        warm = await client.post("/v1/answer", json=asked)
+        model.faults.append(fault)
+        reply = await client.post("/v1/answer", json=asked, headers={"x-request-timeout": "1"})
+        assert await _left_alone(model)
+    assert events_of(warm)[-1][0] == "done"
+    name, problem = events_of(reply)[-1]
+    assert (name, problem["status"]) == ("error", 504)
+
+
+async def test_the_deadline_of_a_whole_answer_is_a_status(tmp_path: Path) -> None:
+    asked = {**QUESTION, "model": "fake"}
+    async with (
+        fake("vllm", text="a b c d e f") as model,
+        answering(tmp_path, model.base_url) as client,
+    ):
+        await client.post("/v1/answer", json=asked)
+        model.faults.append(Fault(hang=True))
+        reply = await client.post("/v1/answer", json=asked, headers={"x-request-timeout": "0.5"})
+        assert await _left_alone(model)
+    assert reply.status_code == 504

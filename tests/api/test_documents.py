@@ -395,7 +395,7 @@ async def test_ids_that_are_none_are_refused(client: httpx2.AsyncClient) -> None
 
 
 async def test_a_damaged_original_is_not_sent(client: httpx2.AsyncClient, server: Served) -> None:
-    big = await add(client, "big.txt", "line of text\n" * 200_000)
+    big = await add(client, "big.txt", "word " * 250_000)
     small = await add(client, "small.txt", "text\n")
     for id_ in (big, small):
         (file,) = (server.runtime.settings.data_dir / "originals" / id_).iterdir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,28 @@ async def test_a_body_of_unknown_length_is_cut_off_at_the_limit(empty: Served) -
         else:
             assert reply.status_code == 413
     assert sent < 20 * 2**20
+
+
+async def test_what_is_said_of_a_long_name_is_short(empty: Served) -> None:
+    long = "x" * 900_000
+    async with empty.client() as client:
+        key = await client.post("/v1/search", json={"query": "cats", long: 1})
+        name = await client.post("/v1/embeddings", json={"model": long, "input": "cats"})
+    assert (key.status_code, name.status_code) == (422, 404)
+    assert len(key.content) + len(name.content) < 4000
+
+
+async def test_a_body_that_dawdles_is_given_up(tmp_path: Path) -> None:
+    async with served(settings_of(tmp_path / "data", serving={"timeout_s": 0.3})) as server:
+        host, _, port = server.url.removeprefix("http://").partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        head = f"POST /v1/search HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\n"
+        writer.write(f"{head}content-length: 100\r\n\r\n{{".encode())
+        async with asyncio.timeout(10):
+            reply = await reader.read()
+        writer.close()
+    assert reply.startswith(b"HTTP/1.1 408 ")
+    assert b"slow-body" in reply
 
 
 @pytest.mark.parametrize("seconds", ["", "soon", "0", "-1", "nan"])

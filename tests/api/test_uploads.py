@@ -16,7 +16,16 @@ import pytest
 from api import uploads
 from api.naming import clean_name
 from rag.errors import UserError
-from tests.api.keeping import DOCUMENTS, check_problem, document_of, done, found, keeping, spooled
+from tests.api.keeping import (
+    DOCUMENTS,
+    check_problem,
+    document_of,
+    done,
+    found,
+    keeping,
+    spooled,
+    until,
+)
 from tests.api.serving import Served
 
 FORM = {"Content-Type": "multipart/form-data; boundary=X"}
@@ -205,7 +214,6 @@ async def test_a_full_disk_is_said_and_leaves_nothing(
         patched.setattr(Path, "open", opened)
         reply = await client.post(DOCUMENTS, files={"files": ("a.txt", b"a" * 1000)})
     check_problem(reply, 507, "no room")
-    assert "retry-after" in reply.headers
     with monkeypatch.context() as patched:
         usage = type("Usage", (), {"free": 100})
         patched.setattr(uploads.shutil, "disk_usage", lambda _: usage)
@@ -227,12 +235,9 @@ async def test_an_upload_that_breaks_off_leaves_nothing(
     )
     writer.write(head.encode() + body)
     await writer.drain()
-    async with asyncio.timeout(10):
-        while not spooled(server):
-            await asyncio.sleep(0.01)
-        writer.transport.abort()
-        while spooled(server):
-            await asyncio.sleep(0.01)
+    await until(lambda: len(spooled(server)) == 1)
+    writer.transport.abort()
+    await until(lambda: spooled(server) == [])
     del reader
     assert (await client.get("/v1/runs")).json()["data"] == []
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -40,8 +40,9 @@ def embedder_factory(request: pytest.FixtureRequest) -> EmbedderFactory:
 
 @pytest.fixture(scope="module")
 def embedder(embedder_factory: EmbedderFactory) -> Iterator[Embedder]:
-    with closing(embedder_factory()) as made:
-        yield made
+    made = embedder_factory()
+    yield made
+    asyncio.run(made.close())
 
 
 def test_no_installed_embedder_is_left_out() -> None:

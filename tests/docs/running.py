@@ -1,7 +1,7 @@
 """Runs the examples of a page in order, and compares what they print with what the page shows.
 
-A `bash` or `python` block is run; a `json` or `text` block right after it is what it prints. `…`
-stands for anything: a value, a part of a text, further keys (`"…": "…"`) or further items of a list.
+A `bash` or `python` block is run; a `json` or `text` block right after it is what it prints.
+`…` stands for anything: a value, a part of a text, further keys (`"…": "…"`), further items.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def run(found: list[Example], folder: Path, changed: dict[str, str]) -> list[str
     the page to put others in place of, such as its address.
     """
     names: dict[str, Any] = {"__name__": "example"}
-    differing = []
+    differing: list[str] = []
     for example in found:
         code = example.code
         for before, after in changed.items():

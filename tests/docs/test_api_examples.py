@@ -26,10 +26,11 @@ async def test_examples_run_and_print_what_is_shown(name: str, tmp_path: Path) -
 
 
 def test_what_is_not_shown_right_is_found(tmp_path: Path) -> None:
-    page = "```python\nprint('a b')\n```\n```text\na…\n```\n\n```bash\necho 1\n```\ntext\n```json\n2\n```\n"
+    shown = "```python\nprint('a b')\n```\n```text\na…\n```\n"
+    page = shown + "\n```bash\necho 1\n```\ntext\n```json\n2\n```\n"
     right, not_shown = examples(page)
     assert right == Example("python", "print('a b')\n", "a…\n", "text", 2)
-    assert (not_shown.shown, not_shown.line) == (None, 8)
+    assert (not_shown.shown, not_shown.line) == (None, 9)
     assert run([right, not_shown], tmp_path, {}) == []
     assert "differs" in run([right], tmp_path, {"a b": "b a"})[0]
     assert "raised" in run([Example("bash", "false", None, "", 1)], tmp_path, {})[0]

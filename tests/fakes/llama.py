@@ -60,7 +60,7 @@ def serve(model: str) -> None:
     params.embedding = True
     params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.n_parallel = 1
-    params.n_ctx = params.n_batch = params.n_ubatch = 512
+    params.n_ctx = params.n_batch = params.n_ubatch = 192
     params.cpuparams.n_threads = 1
     params.verbosity = 0
     params.ui = False

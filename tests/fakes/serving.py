@@ -145,7 +145,7 @@ class _Brisk(uvicorn.Server):
     """Begins and ends at once: the usual one looks ten times a second whether it is to end."""
 
     async def main_loop(self) -> None:
-        while not self.should_exit:
+        while not self.should_exit:  # noqa: ASYNC110 - another thread sets it
             await asyncio.sleep(0.004)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

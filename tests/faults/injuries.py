@@ -251,7 +251,8 @@ async def version_falsified(patient: Patient, document: Target) -> set[Kind]:
 async def document_without_version(patient: Patient, _: Target) -> set[Kind]:
     with patient.catalog() as connection:
         connection.execute(
-            "INSERT INTO documents SELECT ?, collection, source, ?, 'file:///lost', created, NULL"
+            "INSERT INTO documents SELECT ?, collection, source, ?, 'file:///lost', created,"
+            " NULL, NULL"
             " FROM documents LIMIT 1",
             (str(uuid.uuid4()), str(uuid.uuid4())),
         )

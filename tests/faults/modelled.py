@@ -46,6 +46,7 @@ async def modelled(folder: Path, *, pause_s: float = 0.0, **llm: Any) -> AsyncIt
             llms={"writer": _plugin(chats, {"attempts": 1, **llm})},
             # Here one call after the other fails, and each is to be seen.
             dependency={"failures": 10**6},
+            serving={"runs": False},
         )
         async with served(settings) as server:
             await server.fill(pages)

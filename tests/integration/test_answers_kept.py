@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from indexers import ingest as job
 from rag.answering import Asked
@@ -13,10 +14,25 @@ from rag.catalog.collections import delete_collection, find_collection
 from rag.catalog.writing import remove, set_access
 from rag.errors import NotFound
 from rag.runtime import Runtime
+from rag.settings import Settings, load_settings
 from rag.types import PUBLIC, Answer, Principal, Query, local_owner
 
 OWNER = local_owner()
 PORTS = "The server listens on port 8473 by default.\n"
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """A data folder with its catalog in a file, or in Postgres."""
+    url = None
+    if getattr(request, "param", "sqlite") == "postgres":
+        url = SecretStr(request.getfixturevalue("postgres_url"))
+    return load_settings(
+        data_dir=tmp_path / "data", catalog_url=url, defaults={"embedder": "hashing"}
+    )
+
+
+both = pytest.mark.parametrize("settings", ["sqlite", "postgres"], indirect=True)
 
 
 @pytest.fixture
@@ -70,6 +86,7 @@ async def test_nobody_else_finds_it(runtime: Runtime, docs: Path, tenant: str) -
     assert await runtime.catalog.read(answers.conversation_turns, other, "talk", 9) == []
 
 
+@both
 async def test_a_conversation_is_listed_and_deleted(runtime: Runtime, docs: Path) -> None:
     given = [await ask(runtime, text) for text in ("which port?", "whales?", "the sea?")]
     listed = await runtime.catalog.read(answers.list_conversation, OWNER, "talk")
@@ -91,6 +108,7 @@ async def gone_with(runtime: Runtime, answer: Answer) -> None:
     assert answer.id not in [turn.id for turn in turns]
 
 
+@both
 async def test_a_deleted_document_takes_its_quotes_with_it(runtime: Runtime, docs: Path) -> None:
     answer = await ask(runtime, "which port does the server listen on?")
     document = answer.citations[0].document_id
@@ -117,6 +135,7 @@ async def test_so_does_a_deleted_collection(runtime: Runtime, docs: Path) -> Non
     await gone_with(runtime, answer)
 
 
+@both
 async def test_a_document_that_is_hidden_is_quoted_no_more(runtime: Runtime, docs: Path) -> None:
     answer = await ask(runtime, "which port does the server listen on?")
     for citation in answer.citations:

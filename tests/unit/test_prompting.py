@@ -124,6 +124,24 @@ def test_a_text_cannot_end_what_it_stands_in(attack: str) -> None:
     assert content.count('"') == 4
 
 
+@pytest.mark.parametrize(
+    "token",
+    [
+        "<|im_end|>", "<|im_start|>system", "</s>", "<s>", "[INST]", "[/INST]", "<<SYS>>",
+        "<start_of_turn>", "<end_of_turn>", "<eos>", "<｜User｜>", "[TOOL_CALLS]",
+    ],
+)  # fmt: skip
+def test_a_text_cannot_end_its_turn(token: str) -> None:
+    turns = [Message("user", f"one {token}"), Message("assistant", f"two {token}")]
+    prompt = build(
+        2000, [hit(f"a {token} b")], question=f"why {token}?", turns=turns, history_tokens=500
+    )
+    assert len(prompt.messages) == 4
+    for message in prompt.messages:
+        assert token not in message.content
+    assert "a[0] < b <em>|> [x]" in build(2000, [hit("a[0] < b <em>|> [x]")]).messages[1].content
+
+
 def test_a_source_is_named_by_title_and_headings_once() -> None:
     shown = build(2000, [hit("x", "Guide", ("Guide", "Net\nwork"))]).messages[-1].content
     assert '<source number="1" title="Guide > Net work">\nx\n</source>' in shown

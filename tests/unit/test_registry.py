@@ -12,7 +12,7 @@ import pytest
 import rag
 from rag.errors import ConfigError, MissingExtra, UnknownPlugin
 from rag.ports import Folders
-from rag.registry import Group, installed, make_plugin, plugin_class
+from rag.registry import Group, installed, make_plugin, plugin_class, told_options
 
 GROUPS: tuple[Group, ...] = get_args(Group)
 DECLARED: dict[str, dict[str, str]] = tomllib.loads(
@@ -112,3 +112,21 @@ def test_a_missing_driver_is_named_with_the_way_to_get_it() -> None:
     with pytest.raises(MissingExtra, match="'a_driver_that_is_not_there'") as found:
         plugin_class("embedders", "driverless")
     assert found.value.hint == "pip install cumulo[driverless]"
+
+
+def test_options_are_told_without_their_secrets() -> None:
+    given = {
+        "model": "m",
+        "dim": 8,
+        "max_tokens": 64,
+        "connection": {
+            "base_url": "http://127.0.0.1:1/v1",
+            "api_key": "sk-hidden",
+            "headers": {"x-gate": "hidden-too"},
+        },
+    }
+    told = told_options("embedders", "openai_compatible", given)
+    assert "hidden" not in str(told)
+    assert told["connection"]["base_url"] == "http://127.0.0.1:1/v1"
+    assert (told["model"], told["dim"]) == ("m", 8)
+    assert told_options("embedders", "hashing", {}) == {}

@@ -17,7 +17,11 @@ RUN_COLUMNS = (
 )
 
 
+GIVEN = "metadata that a person gave; they stand above the file's own"
+
+
 def upgrade() -> None:
+    op.add_column("documents", sa.Column("given", sa.JSON(), nullable=True, comment=GIVEN))
     for name, kind, comment in RUN_COLUMNS:
         op.add_column("runs", sa.Column(name, kind, nullable=True, comment=comment))
     if op.get_bind().dialect.name == "postgresql":  # the other has no comments
