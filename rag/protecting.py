@@ -5,17 +5,13 @@ Knows which part is a dependency, and which are the same one; not how anything i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from rag.answering import Opened
 from rag.guarded import GuardedEmbedder, GuardedRows
 from rag.guarding import HUNG_S, Guard
 from rag.ports import LLM, Embedder, Reranker, SparseEncoder
 from rag.retrieval import Rows
 from rag.settings import Dependency
 from rag.types import Generation
-
-if TYPE_CHECKING:
-    from rag.answering import Opened
 
 
 class Protected:
@@ -62,9 +58,7 @@ class Protected:
 
     def guard(self, what: str, *, hung_s: float = HUNG_S) -> Guard:
         """Return the one guard of a dependency, which messages call by this name."""
-        if what not in self._guards:
-            self._guards[what] = Guard(what, self._dependency, hung_s=hung_s)
-        return self._guards[what]
+        return self._guards.setdefault(what, Guard(what, self._dependency, hung_s=hung_s))
 
     async def close(self) -> None:
         """End what is under way; what was opened is closed by whoever opened it."""

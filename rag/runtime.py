@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from rag.answering import Answerer
 from rag.blobs import Blobs
 from rag.catalog.collections import Pipeline, create_collection, find_collection
 from rag.catalog.database import Catalog
@@ -24,6 +24,7 @@ from rag.embedding import RetryingEmbedder, question_patience
 from rag.errors import ConfigError, DataFolderError, IndexMismatch
 from rag.fusion_weight import fitted_dense_weight
 from rag.guarded import GuardedCatalog, GuardedLLM, GuardedReranker
+from rag.once import Once
 from rag.parsed import unpack_document
 from rag.ports import (
     LLM,
@@ -42,9 +43,6 @@ from rag.retrieval import Retrieval
 from rag.retrying import Retrying
 from rag.settings import Plugin, Settings
 from rag.types import Collection, Generation, Pinned
-
-if TYPE_CHECKING:
-    from rag.answering import Answerer
 
 SILENT_S = 30.0
 """A language model that says nothing for so long, until its caller gives up, counts as hung."""
@@ -83,28 +81,19 @@ class Runtime:
             dense_weight=fitted_dense_weight() if weight is None else weight,
             reranker=settings.defaults.reranker,
         )
-        self._embedders: dict[str, Embedder] = {}
-        self._sparse: dict[str, SparseEncoder] = {}
-        self._llms: dict[str, LLM] = {}
-        self._rerankers: dict[str, Reranker] = {}
-        self._stores: dict[str, VectorStore] = {}
+        self.answerer = Answerer(self.retrieval, self.protected, catalog, settings.answering)
+        self._embedders = Once(self._open_embedder)
+        self._sparse = Once(self._open_sparse_encoder)
+        self._llms = Once(self._open_llm)
+        self._rerankers = Once(self._open_reranker)
+        self._stores = Once(self._open_store)
         self._indexes: dict[str, asyncio.Task[Index]] = {}
-
-    @cached_property
-    def answerer(self) -> Answerer:
-        """What answers questions."""
-        from rag.answering import Answerer
-
-        return Answerer(self.retrieval, self.protected, self.catalog, self.settings.answering)
 
     # --- by name ---------------------------------------------------------------------------------
 
     def named_embedder(self, name: str) -> Embedder:
         """Open a configured embedder, as ingestion uses it; `asked_embedder` is for questions."""
-        if name not in self._embedders:
-            made = configured_embedder(self.settings, name)
-            self._embedders[name] = RetryingEmbedder(made, name, self.settings.embedding)
-        return self._embedders[name]
+        return self._embedders(name)
 
     def asked_embedder(self, name: str) -> Embedder:
         """Open a configured embedder as questions use it: together, and not for long."""
@@ -112,52 +101,56 @@ class Runtime:
 
     def named_sparse_encoder(self, name: str) -> SparseEncoder:
         """Open a configured sparse encoder."""
-        if name not in self._sparse:
-            plugin = _configured("sparse_encoders", name, self.settings.sparse_encoders)
-            self._sparse[name] = make_plugin("sparse_encoders", plugin.kind, plugin.options)
-        return self._sparse[name]
+        return self._sparse(name)
 
     def named_llm(self, name: str) -> LLM:
         """Open a configured language model; `extractive` is none."""
-        if name not in self._llms:
-            plugin = _configured("llms", name, self.settings.llms)
-            made: LLM = make_plugin("llms", plugin.kind, plugin.options, self._folders)
-            guard = self.protected.guard(f"the language model {name!r}", hung_s=SILENT_S)
-            self._llms[name] = GuardedLLM(made, guard)
-        return self._llms[name]
+        return self._llms(name)
 
     def named_reranker(self, name: str) -> Reranker:
         """Open a configured reranker."""
-        if name not in self._rerankers:
-            plugin = _configured("rerankers", name, self.settings.rerankers)
-            made: Reranker = make_plugin("rerankers", plugin.kind, plugin.options, self._folders)
-            what = f"the reranker {name!r}"
-            patience = question_patience(self.settings.embedding)
-            self._rerankers[name] = GuardedReranker(
-                made, self.protected.guard(what), Retrying(what), patience
-            )
-        return self._rerankers[name]
-
-    @property
-    def _folders(self) -> Folders:
-        return _folders(self.settings)
+        return self._rerankers(name)
 
     def store(self, name: str) -> VectorStore:
         """Open a configured store."""
-        if name not in self._stores:
-            plugin = _configured("stores", name, self.settings.stores)
-            self._stores[name] = make_plugin(
-                "vector_stores",
-                plugin.kind,
-                plugin.options,
-                self.settings.data_dir / "stores" / name,
-            )
-        return self._stores[name]
+        return self._stores(name)
+
+    def _open_embedder(self, name: str) -> Embedder:
+        made = configured_embedder(self.settings, name)
+        return RetryingEmbedder(made, name, self.settings.embedding)
+
+    def _open_sparse_encoder(self, name: str) -> SparseEncoder:
+        plugin = _configured("sparse_encoders", name, self.settings.sparse_encoders)
+        made: SparseEncoder = make_plugin("sparse_encoders", plugin.kind, plugin.options)
+        return made
+
+    def _open_llm(self, name: str) -> LLM:
+        plugin = _configured("llms", name, self.settings.llms)
+        made: LLM = make_plugin("llms", plugin.kind, plugin.options, _folders(self.settings))
+        guard = self.protected.guard(f"the language model {name!r}", hung_s=SILENT_S)
+        return GuardedLLM(made, guard)
+
+    def _open_reranker(self, name: str) -> Reranker:
+        plugin, what = (
+            _configured("rerankers", name, self.settings.rerankers),
+            f"the reranker {name!r}",
+        )
+        made: Reranker = make_plugin(
+            "rerankers", plugin.kind, plugin.options, _folders(self.settings)
+        )
+        patience = question_patience(self.settings.embedding)
+        return GuardedReranker(made, self.protected.guard(what), Retrying(what), patience)
+
+    def _open_store(self, name: str) -> VectorStore:
+        plugin = _configured("stores", name, self.settings.stores)
+        folder = self.settings.data_dir / "stores" / name
+        made: VectorStore = make_plugin("vector_stores", plugin.kind, plugin.options, folder)
+        return made
 
     async def reach(self) -> None:
         """Ask the catalog and every open store for a sign of life; raise `Unavailable` if none."""
         await self.catalog.read(_alive)
-        await asyncio.gather(*(store.names() for store in self._stores.values()))
+        await asyncio.gather(*(store.names() for store in self._stores.opened()))
 
     # --- by generation ---------------------------------------------------------------------------
 
@@ -243,13 +236,13 @@ class Runtime:
         for opening in self._indexes.values():
             if opening.done() and not _failed(opening):
                 await opening.result().close()
-        for store in self._stores.values():
+        for store in self._stores.opened():
             await store.close()
-        for llm in self._llms.values():
+        for llm in self._llms.opened():
             await llm.close()
-        for reranker in self._rerankers.values():
+        for reranker in self._rerankers.opened():
             await reranker.close()
-        for embedder in self._embedders.values():
+        for embedder in self._embedders.opened():
             await embedder.close()
         await self.catalog.close()
 

@@ -16,12 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from rag.embedders.checkpoint import open_checkpoint
 from rag.embedders.encoder import Encoder, Precision
+from rag.embedders.openvino import BATCH_TOKENS, sorted_batches
 from rag.embedders.tokenizing import Tokenizing
 from rag.models import find_model
 from rag.ports import Folders
 from rag.vectors import Matrix
-
-BATCH_TOKENS = 2048
 
 
 class LateInteractionReranker:
@@ -48,6 +47,7 @@ class LateInteractionReranker:
         )
         self._tokenizer = Tokenizing(self._checkpoint.path)
         self._one = ThreadPoolExecutor(1, "rerank-late")
+        self._streams = ThreadPoolExecutor(self._encoder.threads, "rerank-stream")
 
     async def score(self, query: str, passages: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return for each passage how well it covers the question's tokens, on average."""
@@ -56,25 +56,31 @@ class LateInteractionReranker:
         return await asyncio.wrap_future(self._one.submit(self._score, query, list(passages)))
 
     async def close(self) -> None:
-        """Stop the thread; idempotent."""
+        """Stop the threads; idempotent."""
         await asyncio.to_thread(self._one.shutdown)
+        await asyncio.to_thread(self._streams.shutdown)
 
     def _score(self, query: str, passages: list[str]) -> npt.NDArray[np.float32]:
-        limit, before = self._checkpoint.max_tokens, self._checkpoint.passage_prefix
-        (asked,) = self._tokens(self._tokenizer.ids([self._checkpoint.query_prefix + query], limit))
-        ids = self._tokenizer.ids([before + passage for passage in passages], limit)
+        limit, prefix = self._checkpoint.max_tokens, self._checkpoint.query_prefix
+        (asked,) = self._tokens(self._tokenizer.ids([prefix + query], limit))
+        prefix = self._checkpoint.passage_prefix
+        ids = self._tokenizer.ids([prefix + passage for passage in passages], limit)
+
+        def judge(rows: list[int]) -> list[float]:
+            return [
+                float((asked @ tokens.T).max(axis=1).mean())
+                for tokens in self._tokens([ids[i] for i in rows])
+            ]
+
         scores = np.empty(len(ids), np.float32)
-        order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
-        while order:
-            rows = order[: max(1, BATCH_TOKENS // len(ids[order[0]]))]
-            order = order[len(rows) :]
-            for row, tokens in zip(rows, self._tokens([ids[i] for i in rows]), strict=True):
-                scores[row] = (asked @ tokens.T).max(axis=1).mean()
+        batches = sorted_batches([len(sequence) for sequence in ids], BATCH_TOKENS)
+        for rows, judged in zip(batches, self._streams.map(judge, batches), strict=True):
+            scores[rows] = judged
         return scores
 
     def _tokens(self, ids: list[list[int]]) -> list[Matrix]:
         """Return the unit vectors of each text's tokens, without the special ones at the ends."""
-        hidden = self._encoder.hidden(ids, "latency")
+        hidden = self._encoder.hidden(ids, "throughput")
         found = []
         for row, sequence in zip(hidden, ids, strict=True):
             inside = row[1 : len(sequence) - 1] if len(sequence) > 2 else row[: len(sequence)]

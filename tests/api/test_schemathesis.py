@@ -53,7 +53,11 @@ async def sow(url: str, spares: int) -> Seeds:
             "/v1/documents/{id}": chain(documents[1:], repeat(documents[-1])),
             "/v1/conversations/{name}": chain(talks, repeat("gone")),
         },
-        values={"collection": ["default"], "filter": [None, {"eq": {"uri": "x"}}]},
+        values={
+            "collection": ["default"],
+            "filter": [None, {"eq": {"uri": "x"}}],
+            "stream": [True, False],
+        },
         forms={"files": [["# A page\n"]], "metadata": ['{"year": 2026}']},
     )
 

@@ -36,7 +36,7 @@ CITATION_KEYS = {
 }
 STORED_KEYS = {
     *("id", "collection", "uri", "external_id", "title", "metadata", "access"),
-    *("chunks", "digest", "text_digest", "original_digest", "updated"),
+    *("chunks", "digest", "text_digest", "original_digest", "updated", "given"),
 }
 PAGES = {
     "ports.md": "# Ports\n\nThe server listens on port 8473.\n",
