@@ -13,8 +13,9 @@ from typing import Any
 
 from evals.beir import BeirConnector, BeirDataset
 from evals.metrics import latency_ms, retrieval_metrics
-from indexers.ingest import Listing, Summary, ingest, open_collection
+from indexers.ingest import Listing, ingest, open_collection
 from indexers.prepared import Progress
+from indexers.summary import Summary
 from rag.runtime import Runtime
 from rag.types import Collection, Mode, Query, local_owner
 

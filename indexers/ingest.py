@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from collections.abc import Collection as Many
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from indexers.planning import Before, Plan, make_plan, reason
 from indexers.prepared import Prepared, Progress
 from indexers.reading import Findings, Reader
 from indexers.sources import Emptied, Scope, plan_scopes
+from indexers.summary import Summary, counts, finish, so_far, warn
 from indexers.vector_cache import VectorCache, open_cache
 from rag import __version__
 from rag.catalog import collections, documents, quarantine, runs, writing
@@ -45,30 +46,6 @@ from rag.types import LOCAL_OWNER, Collection, Pinned, Source, name_uuid
 
 CHUNKER = "outline"
 REMOVE_SLICE = 128
-
-
-@dataclass(slots=True)
-class Summary:
-    """What a run did; the first seven counts partition the documents that it met or missed."""
-
-    run: str = ""
-    """Its id: receipts of what it removed carry it."""
-    added: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    access_changed: int = 0
-    failed: int = 0
-    quarantined: int = 0
-    """Could not be parsed in an earlier run and have not changed: passed over."""
-    chunks: int = 0
-    """Written in this run."""
-    tokens: int = 0
-    """Embedded in this run; vectors from the cache cost none."""
-    seconds: float = 0.0
-    failures: list[dict[str, str]] = field(default_factory=list)
-    interrupted: bool = False
-    warnings: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,34 +270,10 @@ async def bring_level(
     finally:
         await parser.close()
         await cache.close()
-        _finish(summary, progress, started)
+        finish(summary, progress, started)
     summary.interrupted = stop.is_set()
-    _warn(runtime, collection, progress, summary)
-
-
-def so_far(summary: Summary, progress: Progress) -> dict[str, float]:
-    """Return how far a run is that is under way, in numbers by name."""
-    return {
-        **counts(summary, progress),
-        "added": progress.added,
-        "updated": progress.updated,
-        "unchanged": summary.unchanged + progress.unchanged,
-        "failed": len(progress.failures),
-        "chunks": progress.chunks,
-        "tokens": progress.tokens,
-    }
-
-
-def counts(summary: Summary, progress: Progress) -> dict[str, float]:
-    """Return what a run did, in numbers by name."""
-    done = {k: v for k, v in asdict(summary).items() if type(v) in (int, float)}
-    return {
-        **done,
-        "files": progress.files,
-        "files_done": progress.files_done,
-        "bytes": progress.bytes,
-        "bytes_done": progress.bytes_done,
-    }
+    limit = runtime.settings.retrieval.unknown_share
+    warn(summary, progress, collection.live.embedder.name, limit)
 
 
 async def _sync(run: Run, listings: Sequence[Listing], again: Many[str]) -> None:
@@ -427,24 +380,3 @@ def _files(scope: Scope, options: Mapping[str, Any]) -> Connector:
     given = {**options, "only": scope.only, "skip": scope.skip}
     connector: Connector = make_plugin("connectors", "filesystem", given, scope.root)
     return connector
-
-
-def _finish(summary: Summary, progress: Progress, started: float) -> None:
-    summary.added, summary.updated = progress.added, progress.updated
-    summary.unchanged += progress.unchanged
-    summary.chunks, summary.tokens = progress.chunks, progress.tokens
-    summary.failed = len(progress.failures)
-    summary.failures = [{"uri": uri, "error": error} for uri, error in progress.failures]
-    if progress.empty:
-        summary.warnings.append(f"{progress.empty} documents hold no text")
-    summary.seconds = round(time.monotonic() - started, 3)
-
-
-def _warn(runtime: Runtime, collection: Collection, progress: Progress, summary: Summary) -> None:
-    share = progress.unknown / progress.sampled if progress.sampled else 0.0
-    if share > runtime.settings.retrieval.unknown_share:
-        summary.warnings.append(
-            f"the embedder {collection.live.embedder.name!r} cannot read {share:.0%} of this text: "
-            "such questions are answered by words alone. A multilingual model reads it, for "
-            "example intfloat/multilingual-e5-small (rag models pull), in a new collection"
-        )

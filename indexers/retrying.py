@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Collection as Many
 from pathlib import Path
 
-from indexers.ingest import Summary, ingest, list_paths
+from indexers.ingest import ingest, list_paths
+from indexers.summary import Summary
 from rag.catalog.collections import get_collection, list_collections
 from rag.catalog.quarantine import Quarantined, list_quarantined
 from rag.errors import NotFound

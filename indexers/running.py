@@ -15,11 +15,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 
-from indexers.ingest import Summary, bring_level, counts, so_far
+from indexers.ingest import bring_level
 from indexers.leasing import WORKER, Held, Pace, held
 from indexers.planning import reason
 from indexers.prepared import Progress
 from indexers.spool import Spool, spool_of
+from indexers.summary import Summary, counts, so_far
 from indexers.taking import taken
 from indexers.tasks import read_task
 from rag.catalog import runs

@@ -12,7 +12,7 @@ from rag.cli import session
 from rag.cli.session import DataDir, Json
 
 if TYPE_CHECKING:
-    from indexers.ingest import Summary
+    from indexers.summary import Summary
     from rag.catalog.quarantine import Quarantined
     from rag.runtime import Runtime
 

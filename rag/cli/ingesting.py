@@ -17,8 +17,8 @@ from rag.cli.progress import BAR, ELAPSED, LEFT, live_line
 from rag.cli.session import Backend, CollectionName, DataDir, EmbedderName, Json
 
 if TYPE_CHECKING:
-    from indexers.ingest import Summary
     from indexers.prepared import Progress
+    from indexers.summary import Summary
     from rag.runtime import Runtime
 
 SHOWN_FAILURES = 20

@@ -29,7 +29,18 @@ from rag.client.kept import (
     ReceiptReply,
     RunReply,
 )
-from rag.client.replies import AnswerReply, Citation, Hit, Location, SearchReply
+from rag.client.replies import (
+    AnswerReply,
+    Citation,
+    ConversationReply,
+    EmbeddingsReply,
+    Hit,
+    KeptReply,
+    Location,
+    Model,
+    RerankReply,
+    SearchReply,
+)
 
 __all__ = [
     "AnswerReply",
@@ -41,15 +52,20 @@ __all__ = [
     "CollectionReply",
     "CollectionStats",
     "Conflict",
+    "ConversationReply",
     "Cumulo",
     "CumuloError",
     "DocumentReply",
+    "EmbeddingsReply",
     "Hit",
+    "KeptReply",
     "Location",
+    "Model",
     "NotFound",
     "Overloaded",
     "Piece",
     "ReceiptReply",
+    "RerankReply",
     "RunReply",
     "SearchReply",
     "ServerFailure",

@@ -58,8 +58,8 @@ def settings_page() -> str:
         "\n## Plug-in options\n",
         "`stores`, `embedders`, `sparse_encoders`, `llms` and `rerankers` map names to",
         "`{kind, options}`. A collection pins the store and encoders it was built with. Built-in",
-        "names: store `faiss`, embedders `minilm` and `hashing`, sparse encoder `bm25`, LLM `local`",
-        "(and `extractive`, which is none), reranker `late_interaction`.",
+        "names: store `faiss`, embedders `minilm` and `hashing`, sparse encoder `bm25`, language",
+        "model `local` (and `extractive`, which is none), reranker `late_interaction`.",
     ]
     groups = (
         "vector_stores", "embedders", "sparse_encoders", "llms", "rerankers", "connectors"

@@ -17,6 +17,7 @@ from typing import Any
 from indexers import ingest as job
 from indexers.doctor.examining import examine
 from indexers.doctor.findings import Report
+from indexers.summary import Summary
 from rag.catalog.collections import get_collection
 from rag.filters import Filter
 from rag.ports import Index
@@ -121,7 +122,7 @@ class Patient:
         async with open_runtime(self.settings) as runtime:
             return await examine(runtime, fix=fix)
 
-    async def ingest(self) -> job.Summary:
+    async def ingest(self) -> Summary:
         """Bring the collection level with its folder."""
         async with open_runtime(self.settings) as runtime:
             found = await job.open_collection(runtime, "default", NAME)

@@ -13,11 +13,18 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from indexers import ingest as job
+from rag.runtime import open_runtime
+from rag.settings import load_settings
+from rag.types import DEFAULT_TENANT
 from tests.faults.calling import Caller
 from tests.faults.evidence import ROOT
 
 START_S = 60.0
+PAGES = 20
+PAGE = "The page {n} is about subject{n}."
 RAG = Path(sys.executable).with_name("rag")
 PLUGINS = {
     "cumulo.embedders": {"serial": "tests.faults.plugins:SerialEmbedder"},
@@ -65,10 +72,16 @@ def environment(data: Path, **settings: str) -> dict[str, str]:
     }
 
 
-def ingest(folder: Path, env: Mapping[str, str]) -> None:
-    """Fill the data folder."""
-    command = [str(RAG), "ingest", str(folder)]
-    subprocess.run(command, env=dict(env), check=True, capture_output=True, timeout=START_S)
+async def fill(data: Path, **settings: Any) -> None:
+    """Fill the data folder with pages, here: plug-ins of tests have to be given as others."""
+    pages = data.parent / "pages"
+    pages.mkdir()
+    for n in range(PAGES):
+        (pages / f"page{n}.txt").write_text(PAGE.format(n=n))
+    async with open_runtime(load_settings(data_dir=data, **settings)) as runtime:
+        found = await job.open_collection(runtime, DEFAULT_TENANT, "default")
+        listings = await job.list_paths(runtime, found, [pages], {})
+        await job.ingest(runtime, found, listings)
 
 
 @asynccontextmanager

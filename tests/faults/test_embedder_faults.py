@@ -20,7 +20,8 @@ import pytest
 
 from connectors.filesystem import FilesystemConnector
 from indexers import ingest as job
-from indexers.ingest import Listing, Summary
+from indexers.ingest import Listing
+from indexers.summary import Summary
 from rag.catalog.database import Catalog
 from rag.embedders.hashing import HashingEmbedder
 from rag.embedding import RetryingEmbedder

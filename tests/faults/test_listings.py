@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from indexers import ingest as job
-from indexers.ingest import Listing, Summary
+from indexers.ingest import Listing
+from indexers.summary import Summary
 from rag.errors import Unavailable
 from rag.runtime import Runtime, open_runtime
 from rag.types import Collection

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 
 from connectors.filesystem import FilesystemConnector
 from indexers import ingest as job
-from indexers.ingest import Listing, Summary
+from indexers.ingest import Listing
 from indexers.removing import remove_collection, remove_document
+from indexers.summary import Summary
 from rag.catalog import collections, documents, writing
 from rag.catalog import tables as t
 from rag.catalog.documents import Known, get_document

@@ -17,7 +17,7 @@ from typing import Any
 
 from tests.faults.calling import Answered, Connection
 from tests.faults.evidence import Lane, lanes
-from tests.faults.serving import Process, environment, ingest, process
+from tests.faults.serving import Process, environment, fill, process
 
 CALLERS_OF_A_KIND = 3
 GRACE_S = 10.0
@@ -97,17 +97,15 @@ async def restart(server: Process) -> tuple[int | None, float]:
 
 @lanes("drains")
 async def test_nothing_is_lost_when_a_server_ends(lane: Lane, tmp_path: Path) -> None:
-    folder = tmp_path / "docs"
-    folder.mkdir()
-    for n in range(20):
-        (folder / f"page{n}.txt").write_text(f"The page {n} is about subject{n}.")
     env = environment(
         tmp_path / "data",
         embedders=SLOW,
         defaults__embedder="slow",
         serving__drain_s=str(DRAIN_S),
     )
-    await asyncio.to_thread(ingest, folder, env)
+    await fill(
+        tmp_path / "data", embedders={"slow": {"kind": "hashing"}}, defaults={"embedder": "slow"}
+    )
     load, slowest = Load(), 0.0
     kinds = ((search, True), (search, False), (stream, True))
     asking = [

@@ -11,11 +11,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from rag.testing.postgres import PostgresServer
 from tests.faults.calling import Answered, Caller, calling, paced
 from tests.faults.evidence import Lane, Trial, lanes
-from tests.faults.serving import Process, environment, ingest, process
+from tests.faults.serving import Process, environment, fill, process
 from tests.faults.toxic import Proxy, proxied
 
 RATE = 50.0
@@ -39,6 +40,10 @@ class Store:
             ),
             "defaults__store": "failing",
         }
+        self.filling: dict[str, Any] = {
+            "stores": {"failing": {"kind": "faiss"}},
+            "defaults": {"store": "failing", "embedder": "hashing"},
+        }
 
     async def fail(self) -> None:
         self._file.touch()
@@ -53,6 +58,7 @@ class Catalog:
     def __init__(self, proxy: Proxy, url: str) -> None:
         self._proxy = proxy
         database = url.partition("@/")[2].partition("?")[0]
+        self.filling: dict[str, Any] = {"catalog_url": url, "defaults": {"embedder": "hashing"}}
         self.settings = {"catalog_url": f"postgresql://postgres@127.0.0.1:{proxy.port}/{database}"}
 
     async def fail(self) -> None:
@@ -131,12 +137,8 @@ async def outage(
 
 async def trials(lane: Lane, part: Store | Catalog, tmp_path: Path) -> None:
     """Run a server on the part, and the lane's outages."""
-    folder = tmp_path / "docs"
-    folder.mkdir()
-    for n in range(20):
-        (folder / f"page{n}.txt").write_text(f"The page {n} is about subject{n}.")
     env = environment(tmp_path / "data", **part.settings)
-    await asyncio.to_thread(ingest, folder, env)
+    await fill(tmp_path / "data", **part.filling)
     outages: list[dict[str, float]] = []
     async with process(env) as server:
         for trial in lane.run(small=1):

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from indexers import ingest as job
-from indexers.ingest import Listing, Summary
+from indexers.ingest import Listing
+from indexers.summary import Summary
 from rag.catalog.database import Catalog
 from rag.errors import Unavailable
 from rag.filters import Filter, In

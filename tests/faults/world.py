@@ -17,8 +17,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from indexers import ingest as job
-from indexers.ingest import Listing, Summary
+from indexers.ingest import Listing
 from indexers.removing import remove_collection, remove_document
+from indexers.summary import Summary
 from rag.catalog import collections, documents
 from rag.catalog import tables as t
 from rag.catalog.database import Catalog

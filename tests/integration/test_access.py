@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 import pytest
 
 from indexers import ingest as job
-from indexers.ingest import Listing, Summary
+from indexers.ingest import Listing
+from indexers.summary import Summary
 from rag.filters import EVERYTHING
 from rag.ports import Change, Changed, ListingComplete
 from rag.runtime import Runtime

@@ -24,6 +24,7 @@ from indexers.backup.manifest import MANIFEST, Manifest, check_backup
 from indexers.backup.reading import restore_backup
 from indexers.backup.writing import ROUNDS, write_backup
 from indexers.removing import remove_document
+from indexers.summary import Summary
 from rag.catalog import collections, documents, writing
 from rag.catalog import tables as t
 from rag.errors import DataFolderError, NotFound, RagError, Rejected, Unavailable, UserError
@@ -53,7 +54,7 @@ def write_pages(folder: Path, names: range, seed: int) -> None:
         (folder / f"page{n:03}.md").write_text(f"# Page {n} v{seed}\n\n" + "\n\n".join(sections))
 
 
-async def ingest(runtime: Runtime, *paths: Path, name: str = "docs") -> job.Summary:
+async def ingest(runtime: Runtime, *paths: Path, name: str = "docs") -> Summary:
     collection = await job.open_collection(runtime, "default", name)
     listings = await job.list_paths(runtime, collection, paths, {})
     return await job.ingest(runtime, collection, listings)

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from indexers import ingest as job
-from indexers.ingest import Summary
 from indexers.prepared import Progress
 from indexers.retrying import list_failures
+from indexers.summary import Summary
 from rag.catalog import documents
 from rag.catalog.documents import Stored
 from rag.errors import Rejected

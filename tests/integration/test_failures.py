@@ -11,7 +11,8 @@ import sqlalchemy as sa
 
 from connectors.filesystem import FilesystemConnector
 from indexers import ingest as job
-from indexers.ingest import Listing, Summary
+from indexers.ingest import Listing
+from indexers.summary import Summary
 from rag.catalog import outbox
 from rag.catalog import tables as t
 from rag.catalog.database import Catalog

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from indexers import ingest as job
-from indexers.ingest import Summary
 from indexers.prepared import Progress
+from indexers.summary import Summary
 from rag.catalog import documents, outbox
 from rag.catalog.documents import get_document
 from rag.errors import ConfigError, NotFound

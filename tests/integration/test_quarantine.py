@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from indexers import ingest as job
-from indexers.ingest import Summary
 from indexers.retrying import list_failures, retry_failures
+from indexers.summary import Summary
 from rag.catalog import documents
 from rag.catalog.collections import get_collection
 from rag.children.limits import Protections

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from indexers import ingest as job
-from indexers.ingest import Summary
+from indexers.summary import Summary
 from rag.runtime import Runtime
 from rag.types import Query, local_owner
 

@@ -10,6 +10,7 @@ import pytest
 from indexers import ingest as job
 from indexers.prepared import Progress
 from indexers.removing import not_covered, remove_collection, remove_document
+from indexers.summary import Summary
 from rag.catalog import receipts, tables
 from rag.catalog.documents import get_document, list_documents
 from rag.catalog.receipts import Receipt
@@ -33,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
     return root
 
 
-async def ingest(runtime: Runtime, folder: Path) -> tuple[Collection, job.Summary]:
+async def ingest(runtime: Runtime, folder: Path) -> tuple[Collection, Summary]:
     collection = await job.open_collection(runtime, "default", "docs")
     listings = await job.list_paths(runtime, collection, [folder], {})
     return collection, await job.ingest(runtime, collection, listings)
