@@ -37,6 +37,9 @@ CHECKS = (
     "ensure_resource_availability",
 )
 
+REFUSALS = ["400", "403", "404", "405", "406", "409", "413", "415", "422"]
+"""What a request that the document does not allow may get."""
+
 
 @dataclass(frozen=True, slots=True)
 class Seeds:
@@ -80,10 +83,12 @@ def explore(
 
     They are always the same, unless they are `random`.
     """
+    checks: dict[str, Any] = {name: {"enabled": True} for name in CHECKS}
+    checks["negative_data_rejection"]["expected-statuses"] = REFUSALS
     config = schemathesis.Config.from_dict(
         {
             "phases": {name: {"enabled": name in phases} for name in PHASES},
-            "checks": {"enabled": False, **{name: {"enabled": True} for name in CHECKS}},
+            "checks": {"enabled": False, **checks},
             "generation": {"max-examples": examples, "deterministic": not random},
             "continue-on-failure": True,
             "request-timeout": 20,
@@ -188,6 +193,11 @@ def _take_scenario(recorder: Any, found: Found) -> None:
             info = check.failure_info
             label = recorder.cases[case_id].value.operation.label
             found.failures.append(
-                f"{label}: {check.name}: {info.failure.title}\n{info.failure.message}\n"
-                f"{info.code_sample}"
+                f"{label}: {check.name}: {info.failure.title} ({_status(recorder, case_id)})\n"
+                f"{info.failure.message}\n{info.code_sample[:4000]}"
             )
+
+
+def _status(recorder: Any, case_id: str) -> str:
+    response = recorder.find_response(case_id=case_id)
+    return "no response" if response is None else str(response.status_code)

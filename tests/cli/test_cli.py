@@ -235,9 +235,14 @@ def test_collections_are_listed_and_deleted(docs: Path, tmp_path: Path) -> None:
 
 
 def test_models_are_listed_before_they_are_pulled() -> None:
-    (model,) = rag_json("models", "list")
-    assert set(model) == {"name", "path", "source", "about"}
-    assert (model["name"], model["path"]) == ("all-minilm-l6-v2", None)
+    models = rag_json("models", "list")
+    assert {frozenset(model) for model in models} == {
+        frozenset({"name", "path", "source", "about"})
+    }
+    assert [(model["name"], model["path"]) for model in models] == [
+        ("all-minilm-l6-v2", None),
+        ("smollm2-135m-instruct", None),
+    ]
     assert "not pulled" in rag("models", "list")
 
 

@@ -31,8 +31,10 @@ class Modelled:
 
 
 @asynccontextmanager
-async def modelled(folder: Path, *, pause_s: float = 0.0, **llm: Any) -> AsyncIterator[Modelled]:
-    """Serve a few pages; the options are those of the language model."""
+async def modelled(
+    folder: Path, *, pause_s: float = 0.0, silence_s: float = 30.0
+) -> AsyncIterator[Modelled]:
+    """Serve a few pages; a language model that is silent for so long counts as cut."""
     pages = folder / "pages"
     pages.mkdir()
     for n in range(6):
@@ -42,8 +44,8 @@ async def modelled(folder: Path, *, pause_s: float = 0.0, **llm: Any) -> AsyncIt
         settings = settings_of(
             folder / "data",
             defaults={"embedder": "remote"},
-            embedders={"remote": _plugin(embeds, {"dim": 64})},
-            llms={"writer": _plugin(chats, {"attempts": 1, **llm})},
+            embedders={"remote": _plugin(embeds, dim=64)},
+            llms={"writer": _plugin(chats, silence_s, attempts=1, stall_s=silence_s)},
             # Here one call after the other fails, and each is to be seen.
             dependency={"failures": 10**6},
             serving={"runs": False},
@@ -53,6 +55,7 @@ async def modelled(folder: Path, *, pause_s: float = 0.0, **llm: Any) -> AsyncIt
             yield Modelled(server, chats, embeds)
 
 
-def _plugin(server: Fake, options: dict[str, Any]) -> dict[str, Any]:
-    given = {"model": "served-model", "connection": {"base_url": server.base_url}, **options}
+def _plugin(server: Fake, timeout_s: float = 30.0, **options: Any) -> dict[str, Any]:
+    connection = {"base_url": server.base_url, "timeout_s": timeout_s}
+    given = {"model": "served-model", "connection": connection, **options}
     return {"kind": "openai_compatible", "options": given}

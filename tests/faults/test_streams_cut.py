@@ -15,7 +15,7 @@ from tests.faults.calling import Connection
 from tests.faults.evidence import Lane, Trial, lanes
 from tests.faults.modelled import QUESTION, TEXT, Modelled, modelled
 
-STALL_S = 0.2
+SILENCE_S = 0.3
 TOKENS = len(TEXT.split())
 KINDS: dict[str, dict[str, Any]] = {
     "the connection is reset": {"reset": True},
@@ -95,7 +95,7 @@ async def cut(world: Modelled, trial: Trial) -> None:
 
 @lanes("streams")
 async def test_a_cut_answer_is_never_taken_for_a_whole_one(lane: Lane, tmp_path: Path) -> None:
-    async with modelled(tmp_path, stall_s=STALL_S) as world:
+    async with modelled(tmp_path, silence_s=SILENCE_S) as world:
         for trial in lane.run(small=25):
             await cut(world, trial)
         connection = await Connection.open(world.port)
