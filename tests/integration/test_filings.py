@@ -5,6 +5,7 @@ What must be there is read from the page's bare text, by the library alone.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import aclosing
@@ -77,7 +78,7 @@ def parsed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
         return done[name]
 
     yield once
-    await embedder.close()
+    asyncio.run(embedder.close())
 
 
 @cache
