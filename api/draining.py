@@ -7,9 +7,12 @@ then listens no more, finishes what is under way, and cuts off what takes too lo
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import signal
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -20,6 +23,10 @@ from rag.errors import Unavailable
 
 MOMENT_S = 1.0
 """From SIGTERM until nobody is listened to: replies tell callers to close their connections."""
+CLOSING_S = 0.2
+"""Before that no new connections are let in, so that none is in the door when it closes."""
+SO_ATTACH_FILTER = 26
+"""Of Linux; Python has no name for it."""
 
 
 class Drain:
@@ -27,6 +34,8 @@ class Drain:
 
     def __init__(self, drain_s: float) -> None:
         self.draining = False
+        self.listener: socket.socket | None = None
+        """What is listened to, where no other process listens to it too."""
         self._drain_s = drain_s
         self._over = False
         self._under_way: set[asyncio.Timeout] = set()
@@ -92,13 +101,34 @@ class Drain:
         again = self.draining
         self.begin()
         moment_s = 0.0 if again or number == signal.SIGINT else min(MOMENT_S, self._drain_s / 2)
-        asyncio.get_running_loop().call_later(moment_s, server, number, None)
+        loop = asyncio.get_running_loop()
+        if moment_s > CLOSING_S and self.listener is not None:
+            loop.call_later(moment_s - CLOSING_S, ignore_newcomers, self.listener)
+        loop.call_later(moment_s, server, number, None)
 
     def _end(self) -> None:
         self._over = True
         now = asyncio.get_running_loop().time()
         for timer in self._under_way:
             timer.reschedule(now)
+
+
+def ignore_newcomers(listener: socket.socket) -> None:
+    """Let the kernel drop requests for connections, while those that it accepted are served.
+
+    A socket that is closed resets what it accepted and nobody took: its callers could not know
+    whether they were heard. Who is ignored tries again, and is refused when nobody listens. Where
+    the kernel has no such filter, nothing happens.
+    """
+    # Classic BPF on the TCP header: drop segments whose flags (byte 13) have SYN (2), keep others.
+    program = ((0x30, 0, 0, 13), (0x45, 0, 1, 2), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in program))
+    with suppress(OSError):
+        listener.setsockopt(
+            socket.SOL_SOCKET,
+            SO_ATTACH_FILTER,
+            struct.pack("HP", len(program), ctypes.addressof(code)),
+        )
 
 
 class Draining:

@@ -27,12 +27,16 @@ class AppOf:
     """Makes the application of these settings, in whichever process calls it."""
 
     settings: Settings
+    listener: socket.socket | None = None
+    """What only this process listens to."""
 
     def __call__(self) -> FastAPI:
         """Make it."""
         from api.app import create_app
 
-        return create_app(self.settings)
+        app = create_app(self.settings)
+        app.state.drain.listener = self.listener
+        return app
 
 
 def listen(serving: Serving) -> socket.socket:
@@ -62,7 +66,7 @@ def serve(settings: Settings, opened: socket.socket) -> None:
 
     serving = settings.serving
     config = uvicorn.Config(
-        AppOf(settings),
+        AppOf(settings, opened if serving.workers == 1 else None),
         factory=True,
         workers=serving.workers,
         access_log=False,

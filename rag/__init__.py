@@ -1,3 +1,3 @@
 """Cumulo's inside: nouns, meanings, seams, and how a question is answered."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"

@@ -157,7 +157,7 @@ class Serving(BaseModel):
     workers: int = Field(default=1, ge=1)
     """Processes; one is best where the embedder runs in them."""
     concurrency: int = Field(default=64, ge=1)
-    """Requests under way at once in one process."""
+    """Requests of one kind under way at once in one process."""
     queue: int = Field(default=128, ge=0)
     """Requests that wait for their turn; further ones get 503."""
     timeout_s: float = Field(default=30.0, gt=0)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -13,7 +15,7 @@ from fastapi import FastAPI
 from starlette.responses import StreamingResponse
 
 from api import draining
-from api.draining import Drain, Draining
+from api.draining import Drain, Draining, ignore_newcomers
 from rag.errors import Unavailable
 from tests.api.serving import served_app, settings_of
 from tests.faults.calling import Caller, Connection, calling
@@ -91,6 +93,22 @@ async def test_only_the_end_of_the_drain_is_translated() -> None:
             raise TimeoutError
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(_endless(drain), 0.001)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has the filter")
+def test_a_door_that_closes_lets_nobody_in_and_keeps_who_is_in() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        with socket.create_connection(address) as inside:
+            ignore_newcomers(listener)
+            with pytest.raises(TimeoutError):
+                socket.create_connection(address, timeout=0.1)
+            inside.sendall(b"heard")
+            accepted, _ = listener.accept()
+            with accepted:
+                assert accepted.recv(10) == b"heard"
+                accepted.sendall(b"answered")
+                assert inside.recv(10) == b"answered"
 
 
 async def _endless(drain: Drain) -> None:

@@ -106,8 +106,8 @@ async def outage(
             paced(caller, lambda: QUESTION, rate=RATE, seconds=BEFORE_S + seconds + AFTER_S)
         )
         await asyncio.sleep(BEFORE_S)
-        await part.fail()
         down = time.monotonic() - began
+        await part.fail()
         await asyncio.sleep(seconds)
         await part.heal()
         up = time.monotonic() - began
@@ -126,7 +126,8 @@ async def outage(
     statuses = {one.status for _, one in errors}
     trial.check(statuses <= {503}, f"errors were {statuses}")
     trial.check(all("retry-after" in one.headers for _, one in errors), "no Retry-After")
-    trial.check(all(at >= down - 0.1 for at, _ in errors), "an error before the outage")
+    early = sum(at + one.seconds < down for at, one in errors)
+    trial.check(early == 0, f"{early} errors before the outage")
     trial.check(slowest < ERROR_P99_S, f"p99 of errors {slowest:.3f} s")
     trial.check(last - up < RECOVERY_S, f"errors until {last - up:.2f} s after the outage")
     trial.check({status for _, status in lives} == {200}, "liveness failed")
