@@ -41,6 +41,8 @@ from rag.settings import load_settings
 DATASET = ROOT.parent / "shared" / "data" / "scifact"
 OUTPUT = ROOT / "docs" / "benchmarks" / "api.json"
 DATA = ROOT / ".cumulo" / "benchmark-api"
+PEER_INDEXES = ROOT / ".cumulo" / "benchmark-api-txtai"
+"""Kept, because building one takes minutes."""
 CLIENTS = (1, 8, 32)
 MODES = ("dense", "hybrid")
 K = 10
@@ -182,16 +184,17 @@ def peer(python: Path, mode: str) -> Iterator[tuple[str, psutil.Process]]:
     """Serve the same texts and the same model with txtai, its defaults otherwise."""
     with tempfile.TemporaryDirectory() as folder:
         model = load_settings().model_dir / "all-minilm-l6-v2"
+        index = PEER_INDEXES / mode
         config = Path(folder) / "app.yml"
         config.write_text(
-            f"path: {folder}/index\nwritable: false\nembeddings:\n  path: {model}\n"
+            f"path: {index}\nwritable: false\nembeddings:\n  path: {model}\n"
             f"  content: true\n  hybrid: {str(mode == 'hybrid').lower()}\n",
             "utf-8",
         )
-        built = [str(python), str(Path(__file__).with_name("txtai_index.py"))]
-        subprocess.run(
-            [*built, str(DATASET / "corpus.jsonl"), str(model), mode, f"{folder}/index"], check=True
-        )
+        if not index.is_dir():
+            script = str(Path(__file__).with_name("txtai_index.py"))
+            corpus = str(DATASET / "corpus.jsonl")
+            subprocess.run([str(python), script, corpus, str(model), mode, str(index)], check=True)
         port = free_port()
         command = [str(python), "-m", "uvicorn", "txtai.api:app", "--port", str(port)]
         command += ["--log-level", "error"]

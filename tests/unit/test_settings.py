@@ -60,7 +60,7 @@ def test_defaults_need_nothing() -> None:
 def test_argument_then_environment_then_file_then_default(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    assert load_settings().retrieval.depth == 200
+    assert load_settings().retrieval.depth == 100
     write({"data_dir": "from file", "retrieval": {"depth": 1}})
     assert load_settings().data_dir == Path.cwd() / "from file"
     assert load_settings().retrieval.depth == 1
